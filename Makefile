@@ -1,0 +1,135 @@
+# stile: one file, no recursion but for the sanitizer builds, which are this file with another BUILD.
+#   make            programs into build/            make check   everything the tests know
+#   make run        a private Redis and the proxy on loopback, with two demonstration accounts
+#   make asan tsan  the same tests under sanitizers  make fuzz    each fuzzer FUZZ_SECONDS long
+#   make lint format bench install
+
+VERSION     = 0.1.0
+BUILD      ?= build
+CC         ?= gcc
+OPT        ?= -O2 -g
+SAN        ?=
+PREFIX     ?= /usr
+DESTDIR    ?=
+FUZZ_SECONDS ?= 60
+FUZZ_CC    ?= clang-14
+PYTHON     ?= /usr/bin/python3
+
+WARN = -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wcast-qual -Wwrite-strings \
+	-Wformat=2 -Wswitch-enum -Wvla -Wpointer-arith -Wundef -Werror
+HARD = -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
+CFLAGS_ALL = -std=c11 -D_GNU_SOURCE -DSTILE_VERSION='"$(VERSION)"' $(OPT) $(WARN) \
+	$(if $(SAN),$(SAN),$(HARD)) $(CFLAGS)
+LDFLAGS_ALL = $(if $(SAN),$(SAN),-pie -Wl,-z,relro,-z,now) $(LDFLAGS)
+
+# --- layers: an include may only point left; each folder sees the folders to its left, no more -----
+SEES_base   = base
+SEES_policy = base policy
+SEES_audit  = base policy audit
+SEES_proxy  = base policy audit proxy
+SEES_admin  = base policy audit admin
+
+LIBS_base   = -lconfig -levent_core -lcrypto
+LIBS_policy = -lmaxminddb -lpsl -lidn2 -lxxhash
+LIBS_audit  = -lhiredis -ljansson -lpthread
+LIBS_proxy  = -lunbound -lresolv -lcrypt -lssl
+LIBS_admin  =
+
+sources   = $(sort $(wildcard $(1)/*.c))
+objects   = $(patsubst %.c,$(BUILD)/%.o,$(1))
+BASE_O    = $(call objects,$(call sources,base))
+POLICY_O  = $(call objects,$(call sources,policy))
+AUDIT_O   = $(call objects,$(call sources,audit))
+PROXY_O   = $(filter-out $(BUILD)/proxy/main.o,$(call objects,$(call sources,proxy)))
+ADMIN_C   = $(call sources,admin)
+ADMIN_POLICY_O = $(call objects,$(filter admin/policy_%,$(ADMIN_C)))
+ADMIN_REPORT_O = $(call objects,$(filter admin/report_%,$(ADMIN_C)))
+ADMIN_BOTH_O   = $(call objects,$(filter-out admin/policy_% admin/report_%,$(ADMIN_C)))
+
+LIB_base   = $(BUILD)/libbase.a
+LIB_policy = $(BUILD)/libpolicy.a $(LIB_base)
+LIB_audit  = $(BUILD)/libaudit.a $(LIB_policy)
+LIB_proxy  = $(BUILD)/libproxy.a $(LIB_audit)
+LIB_admin  = $(BUILD)/libadmin.a $(LIB_audit)
+EXT_base   = $(LIBS_base)
+EXT_policy = $(LIBS_policy) $(EXT_base)
+EXT_audit  = $(LIBS_audit) $(EXT_policy)
+EXT_proxy  = $(LIBS_proxy) $(EXT_audit)
+EXT_admin  = $(LIBS_admin) $(EXT_audit)
+
+PROGRAMS = $(BUILD)/stile-proxy $(BUILD)/stile-policy $(BUILD)/stile-report
+all: $(PROGRAMS)
+
+$(BUILD)/libbase.a: $(BASE_O)
+$(BUILD)/libpolicy.a: $(POLICY_O)
+$(BUILD)/libaudit.a: $(AUDIT_O)
+$(BUILD)/libproxy.a: $(PROXY_O)
+$(BUILD)/libadmin.a: $(ADMIN_BOTH_O) $(filter-out %_main.o,$(ADMIN_POLICY_O) $(ADMIN_REPORT_O))
+$(BUILD)/%.a:
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/stile-proxy: $(BUILD)/proxy/main.o $(LIB_proxy)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(EXT_proxy)
+$(BUILD)/stile-policy: $(ADMIN_POLICY_O) $(ADMIN_BOTH_O) $(LIB_audit)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_crypt) $(EXT_audit)
+$(BUILD)/stile-policy: LIBS_crypt = -lcrypt
+$(BUILD)/stile-report: $(ADMIN_REPORT_O) $(ADMIN_BOTH_O) $(LIB_audit)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(EXT_audit)
+
+folder = $(firstword $(subst /, ,$(1)))
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(addprefix -iquote ,$(SEES_$(call folder,$*))) -MMD -MP -c -o $@ $<
+$(BUILD)/policy/catalogue.o: policy/catalogue.cfg
+$(BUILD)/audit/ship_script.o: audit/append.lua
+
+# --- unit tests: tests/unit/<folder>_<module>_test.c links the libraries up to its folder -----------
+UNIT_C = $(sort $(wildcard tests/unit/*_test.c))
+UNIT   = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_C))
+unit_folder = $(firstword $(subst _, ,$(notdir $(1))))
+.SECONDEXPANSION:
+$(BUILD)/unit/%_test: tests/unit/%_test.c $$(LIB_$$(call unit_folder,$$*))
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(addprefix -iquote ,$(SEES_$(call unit_folder,$*))) -MMD -MP -MF $@.d \
+		-o $@ $< $(LIB_$(call unit_folder,$*)) $(LDFLAGS_ALL) $(EXT_$(call unit_folder,$*)) -lcmocka
+unit: $(UNIT) $(PROGRAMS)
+	@BUILD=$(BUILD) $(PYTHON) tests/run_unit.py $(UNIT)
+
+# --- fuzzers: tests/fuzz/<folder>_<module>_fuzz.c, clang's libFuzzer -------------------------------
+FUZZ_C = $(sort $(wildcard tests/fuzz/*_fuzz.c))
+FUZZ   = $(patsubst tests/fuzz/%.c,build-fuzz/fuzz/%,$(FUZZ_C))
+build-fuzz/fuzz/%_fuzz: tests/fuzz/%_fuzz.c $$(LIB_$$(call unit_folder,$$*))
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -fsanitize=fuzzer $(addprefix -iquote ,$(SEES_$(call unit_folder,$*))) \
+		-o $@ $< $(LIB_$(call unit_folder,$*)) $(LDFLAGS_ALL) $(EXT_$(call unit_folder,$*))
+fuzzers: $(FUZZ)
+fuzz:
+	@$(MAKE) --no-print-directory BUILD=build-fuzz CC=$(FUZZ_CC) OPT="-O1 -g" \
+		SAN="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined" fuzzers
+	@tests/fuzz/run $(FUZZ_SECONDS) $(FUZZ)
+
+# --- everything the tests know -----------------------------------------------------------------------
+check: all unit layers scenario
+layers: all
+	@BUILD=$(BUILD) $(PYTHON) -m pytest -q -p no:cacheprovider tests/checks
+scenario: all
+	@BUILD=$(BUILD) $(PYTHON) -m pytest -q -p no:cacheprovider tests/scenario
+asan:
+	@$(MAKE) --no-print-directory BUILD=build-asan OPT="-O1 -g" \
+		SAN="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer" \
+		unit scenario
+tsan:
+	@$(MAKE) --no-print-directory BUILD=build-tsan OPT="-O1 -g" SAN="-fsanitize=thread" unit scenario
+lint:
+	cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 \
+		--suppress=unusedStructMember $(addprefix -I,$(SEES_proxy) admin) base policy audit proxy admin
+format:
+	clang-format -i $(wildcard */*.c */*.h tests/*/*.c)
+
+clean:
+	rm -rf build build-asan build-tsan build-fuzz
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+.PHONY: all unit fuzzers fuzz check layers scenario asan tsan lint format clean run bench install
+.SECONDARY:

@@ -1,0 +1,79 @@
+/*
+ * The journal of one writer: append-only segments in one folder, written by a thread of its own.
+ *
+ * Records added in one turn of the loop are handed over as one batch; the thread numbers and hashes
+ * them, writes them with one call, syncs if asked to, and signals once. Every opening repairs the
+ * folder (cuts a torn tail off the last segment) and begins a new chain, whose `start` mark names
+ * the chain before it with its last sequence number and hash.
+ *
+ * Folder: NNNNNNNN-<chain>-<first seq>.jnl, NNNNNNNN rising over all chains.
+ * Segment: first line "stile-journal 1 <chain> <first seq> <hash before>", then a line a record:
+ * "<seq> <hash> <body>". Numbers are decimal, hashes 64 hex digits.
+ */
+#ifndef STILE_JOURNAL_H
+#define STILE_JOURNAL_H
+
+#include "chain.h"
+#include "err.h"
+#include "record.h"
+
+struct journal;
+struct journal_ticket;
+
+enum journal_sync {
+	JOURNAL_SYNC_PROCESS, /* done: in the kernel; synced within sync_ms */
+	JOURNAL_SYNC_DISK     /* done: on the disk (fdatasync) */
+};
+
+struct journal_options {
+	int dir;                /* descriptor of the writer's folder; stays the caller's */
+	enum journal_sync sync;
+	unsigned sync_ms;       /* for PROCESS: fdatasync at least so often while dirty; 0: 1000 */
+	size_t segment_bytes;   /* a new segment begins past this; 0: 16 MiB */
+	size_t queue_bytes;     /* what may wait for the thread; 0: 16 MiB */
+	const char *node;       /* said in the start mark's text */
+	const char *(*day)(void *arg, int64_t wall_ms, char out[11]); /* the local day for marks */
+	void *day_arg;
+};
+
+/* What the last open found, for a successor of a dead writer. */
+struct journal_before {
+	bool any;               /* there was an earlier chain */
+	bool clean;             /* it ended with a stop mark */
+	char chain[CHAIN_NAME_LEN + 1];
+	struct chain_tip tip;
+	uint64_t cut_bytes;     /* of a torn tail */
+	uint64_t bad_lines;     /* unreadable lines in the middle of the last segment */
+};
+
+/* Called on the loop's thread, from journal_poll. ok: recorded as the sync setting promises. */
+typedef void journal_done_fn(void *arg, bool ok);
+
+/* NULL with *e. `before` may be NULL. */
+struct journal *journal_open(const struct journal_options *o, struct journal_before *before,
+	struct err *e);
+/* Adds a body (copied) to the batch of this turn. `done` may be NULL. Returns a ticket that is valid
+ * until done was called, or NULL if the queue is full or memory short (then done is not called; the
+ * loss is counted and told by a gap mark when writing works again). */
+struct journal_ticket *journal_add(struct journal *j, struct span body, journal_done_fn *done,
+	void *arg);
+/* done will not be called any more; the record is written all the same. */
+void journal_forget(struct journal_ticket *t);
+/* Something was added since the last hand-over. */
+bool journal_waiting(const struct journal *j);
+/* Hands the batch to the thread: once a turn, after everything else. Never blocks. */
+void journal_hand_over(struct journal *j);
+/* Becomes readable when batches were finished. */
+int journal_fd(const struct journal *j);
+/* Calls done for what was finished. */
+void journal_poll(struct journal *j);
+
+const char *journal_chain(const struct journal *j);
+/* The tip of what is written (not only added). */
+void journal_tip(struct journal *j, struct chain_tip *out);
+uint64_t journal_lost(const struct journal *j);  /* records refused or failed so far */
+bool journal_failing(const struct journal *j);   /* the last write failed */
+/* Writes everything added, a stop mark if `stop`, syncs, ends the thread. */
+void journal_close(struct journal *j, bool stop);
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * A blocking Redis client with deadlines: our socket, hiredis as codec. Only redis.c knows hiredis.
+ * For processes that may wait (shipper, report); the data path has no Redis.
+ */
+#ifndef STILE_REDIS_H
+#define STILE_REDIS_H
+
+#include "err.h"
+#include "span.h"
+
+struct redis;
+
+struct redis_options {
+	char host[256];      /* or a path of a Unix socket, when it begins with '/' */
+	uint16_t port;
+	unsigned db;
+	char user[128], password[256];
+	unsigned timeout_ms; /* for connecting and for each answer; 0: 5000 */
+};
+
+/* redis://[user[:password]@]host[:port][/db] or unix:/path[?db=N]. */
+bool redis_url(const char *url, struct redis_options *out, struct err *e);
+
+enum redis_type {
+	REDIS_NIL,
+	REDIS_INT,
+	REDIS_STRING,
+	REDIS_ARRAY,
+	REDIS_ERROR
+};
+struct redis_reply {
+	enum redis_type type;
+	int64_t num;
+	struct span str;
+	size_t n;
+	struct redis_reply *v; /* elements */
+};
+
+struct redis *redis_connect(const struct redis_options *o, struct err *e);
+void redis_free(struct redis *r);
+/* One command, one answer, valid until the next command. NULL with *e: the connection is broken (and
+ * must be freed). An error answer of the server is a reply of type REDIS_ERROR. */
+const struct redis_reply *redis_command(struct redis *r, const struct span *argv, size_t n,
+	struct err *e);
+/* Convenience: NULL-terminated list of strings. */
+const struct redis_reply *redis_words(struct redis *r, struct err *e, ...);
+/* Pipelining: any number of sends, then as many receives. */
+bool redis_send(struct redis *r, const struct span *argv, size_t n, struct err *e);
+const struct redis_reply *redis_receive(struct redis *r, struct err *e);
+
+#endif

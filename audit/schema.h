@@ -1,0 +1,25 @@
+/*
+ * Names of keys in Redis. All keys of a node carry {node} as hash tag; one node writes only its own
+ * keys; the list of nodes is the one shared key.
+ *
+ *   stile:nodes                      set of node names
+ *   stile:{node}:id                  string: the node id bound to the name
+ *   stile:{node}:tips                hash: chain → "seq:hash"
+ *   stile:{node}:log:YYYY-MM-DD      stream of records: c chain, s seq, h hash, b body
+ *   stile:{node}:day:YYYY-MM-DD      hash of counters (rollup.h)
+ *   stile:{node}:min:YYYY-MM-DD      hash of minutes (rollup.h)
+ */
+#ifndef STILE_SCHEMA_H
+#define STILE_SCHEMA_H
+
+#include "span.h"
+
+#define KEY_MAX 192
+#define KEY_NODES "stile:nodes"
+
+/* Letters, digits, '-', '_', '.', 1-64 of them. */
+bool node_name_ok(struct span name);
+void key_node(char out[KEY_MAX], struct span node, const char *what); /* what: id, tips */
+void key_day(char out[KEY_MAX], struct span node, const char *what, struct span day); /* log, day, min */
+
+#endif

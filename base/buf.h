@@ -1,0 +1,46 @@
+/*
+ * A growing string. Append freely: the first failure (memory, or the end of a fixed buffer) sticks
+ * and is checked once, at the end.
+ */
+#ifndef STILE_BUF_H
+#define STILE_BUF_H
+
+#include "span.h"
+
+struct buf {
+	char *p; /* always NUL-terminated once something was added; may be NULL before */
+	size_t n, cap;
+	bool fixed; /* p belongs to the caller and does not grow */
+	bool failed;
+};
+
+/* {0} is an empty growing buffer as well. */
+void buf_init(struct buf *b);
+/* Works in the caller's memory and never allocates. */
+void buf_init_fixed(struct buf *b, void *mem, size_t cap);
+void buf_free(struct buf *b);
+/* Empties it and forgets a failure; keeps the memory. */
+void buf_reset(struct buf *b);
+bool buf_reserve(struct buf *b, size_t more);
+
+void buf_add(struct buf *b, const void *p, size_t n);
+void buf_addc(struct buf *b, char c);
+void buf_adds(struct buf *b, const char *s);
+void buf_span(struct buf *b, struct span s);
+void buf_u64(struct buf *b, uint64_t v);
+void buf_i64(struct buf *b, int64_t v);
+void buf_hex(struct buf *b, const void *p, size_t n);
+void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* A JSON string with its quotes (RFC 8259 section 7). Bytes that are not UTF-8 become U+FFFD, so that
+ * the output is always valid JSON. */
+void buf_json(struct buf *b, struct span s);
+/* Text safe inside HTML elements and quoted attributes. */
+void buf_html(struct buf *b, struct span s);
+
+static inline struct span buf_spanof(const struct buf *b)
+{
+	return span_of(b->p ? b->p : "", b->n);
+}
+
+#endif

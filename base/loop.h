@@ -1,0 +1,47 @@
+/*
+ * The event loop: a thin face over libevent, which only loop.c (and resolve.c, for libunbound's own
+ * events) may know. Events live in the caller's memory and cost nothing else.
+ */
+#ifndef STILE_LOOP_H
+#define STILE_LOOP_H
+
+#include <stdalign.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct loop;
+
+#define LOOP_READ    0x02
+#define LOOP_WRITE   0x04
+#define LOOP_PERSIST 0x10
+#define LOOP_EDGE    0x20
+#define LOOP_TIMEOUT 0x01 /* in callbacks only */
+
+#define LOOP_EV_SIZE 128
+
+struct loop_ev {
+	alignas(16) unsigned char mem[LOOP_EV_SIZE];
+};
+
+typedef void loop_fn(int fd, short what, void *arg);
+
+struct loop *loop_new(void);
+void loop_free(struct loop *l);
+/* Returns when loop_stop was called or no event is left. */
+void loop_run(struct loop *l);
+void loop_stop(struct loop *l);
+/* libevent's event_base, for libraries that attach themselves. */
+void *loop_native(struct loop *l);
+
+/* Prepares only; nothing is pending before loop_add. fd -1: timer only. */
+void loop_init(struct loop_ev *ev, struct loop *l, int fd, short what, loop_fn *fn, void *arg);
+void loop_init_signal(struct loop_ev *ev, struct loop *l, int signo, loop_fn *fn, void *arg);
+/* ms < 0: no time-out. Adding again moves the time-out. */
+void loop_add(struct loop_ev *ev, int64_t ms);
+void loop_del(struct loop_ev *ev);
+bool loop_pending(const struct loop_ev *ev);
+/* Runs fn once, behind everything that is ready in this turn. */
+void loop_defer(struct loop_ev *ev);
+
+#endif

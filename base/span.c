@@ -1,0 +1,83 @@
+/* Spans: comparing, cutting and reading runs of bytes. */
+#include "span.h"
+
+static char lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+}
+
+bool span_caseeq(struct span a, struct span b)
+{
+	if (a.n != b.n)
+		return false;
+	for (size_t i = 0; i < a.n; i++)
+		if (lower(a.p[i]) != lower(b.p[i]))
+			return false;
+	return true;
+}
+
+bool span_starts(struct span s, struct span prefix)
+{
+	return s.n >= prefix.n && span_eq(span_of(s.p, prefix.n), prefix);
+}
+
+bool span_ends(struct span s, struct span suffix)
+{
+	return s.n >= suffix.n && span_eq(span_of(s.p + s.n - suffix.n, suffix.n), suffix);
+}
+
+static bool blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+struct span span_trim(struct span s)
+{
+	while (s.n && blank(s.p[0]))
+		s.p++, s.n--;
+	while (s.n && blank(s.p[s.n - 1]))
+		s.n--;
+	return s;
+}
+
+struct span span_cut(struct span *rest, char sep)
+{
+	const char *at = rest->n ? memchr(rest->p, sep, rest->n) : NULL;
+	struct span head = *rest;
+
+	if (!at) {
+		*rest = (struct span){NULL, 0};
+		return head;
+	}
+	head.n = (size_t)(at - head.p);
+	rest->n -= head.n + 1;
+	rest->p = at + 1;
+	return head;
+}
+
+bool span_u64(struct span s, uint64_t max, uint64_t *out)
+{
+	uint64_t v = 0;
+
+	if (s.n == 0)
+		return false;
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned d = (unsigned char)s.p[i] - '0';
+
+		if (d > 9 || v > (max - d) / 10 || (v * 10 + d) > max || d > max)
+			return false;
+		v = v * 10 + d;
+	}
+	*out = v;
+	return true;
+}
+
+bool span_copy(struct span s, char *out, size_t cap)
+{
+	if (s.n >= cap || (s.n && memchr(s.p, 0, s.n)))
+		return false;
+	if (s.n)
+		memcpy(out, s.p, s.n);
+	out[s.n] = 0;
+	return true;
+}

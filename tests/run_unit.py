@@ -1,0 +1,37 @@
+#!/usr/bin/env python3
+"""Runs the unit test programs named on the command line and adds up cmocka's counts.
+
+Each program runs in its own empty folder. The closing line counts passed, failed and skipped."""
+import os, pathlib, re, subprocess, sys, tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+def main(programs):
+    passed = failed = skipped = 0
+    for program in programs:
+        path = pathlib.Path(program).resolve()
+        with tempfile.TemporaryDirectory(prefix="stile-unit-") as folder:
+            env = dict(os.environ, STILE_ROOT=str(ROOT), STILE_BUILD=str((ROOT / os.environ.get("BUILD", "build")).resolve()))
+            try:
+                r = subprocess.run([path], cwd=folder, env=env, capture_output=True, timeout=600)
+                out, code = (r.stdout + r.stderr).decode("utf-8", "replace"), r.returncode
+            except subprocess.TimeoutExpired as e:
+                out, code = f"{(e.stdout or b'').decode('utf-8', 'replace')}\ntimed out", -1
+        ok = len(re.findall(r"^\[       OK \]", out, re.M))
+        bad = len(set(re.findall(r"^\[  FAILED  \] (?!.*test\(s\)|tests?:)(\S+)", out, re.M)))
+        skip = len(set(re.findall(r"^\[  SKIPPED \] (?!.*test\(s\)|tests?:)(\S+)", out, re.M)))
+        if code != 0 and bad == 0:
+            bad = 1
+        if code == 0 and ok == 0 and skip == 0:
+            bad, out = 1, out + "\nthe program ran no test"
+        passed, failed, skipped = passed + ok, failed + bad, skipped + skip
+        print(f"{'ok  ' if not bad else 'FAIL'} {path.name}: {ok} passed, {bad} failed, {skip} skipped")
+        if bad:
+            print(out)
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    return 1 if failed or not programs else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
