@@ -1,0 +1,34 @@
+/*
+ * Following a message body by its framing, so that its end is known and nothing behind it is taken
+ * for part of it (RFC 9112 6 and 7.1). The bytes themselves are not changed: a chunked body is
+ * forwarded as its chunks came, once checked by the grammar.
+ */
+#ifndef STILE_BODY_H
+#define STILE_BODY_H
+
+#include "head.h"
+
+#define BODY_EXTENSION_MAX 4096  /* chunk extensions of one chunk, ignored */
+#define BODY_TRAILER_MAX   16384 /* trailer section */
+
+struct body {
+	enum head_body framing;
+	uint8_t state;   /* body.c's */
+	uint64_t left;   /* of the length or of the present chunk */
+	uint32_t limit;  /* bytes seen of the present extension or trailer section */
+	bool digits;
+};
+
+enum body_answer {
+	BODY_MORE, /* all of `in` belongs to the body and more is to come */
+	BODY_DONE, /* the body ended; *used bytes of `in` belong to it */
+	BODY_BAD   /* not a body by the grammar */
+};
+
+void body_start(struct body *b, enum head_body framing, uint64_t length);
+/* Takes the next bytes. *used: how many of `in` belong to the body. BODY_UNTIL_CLOSE is MORE for
+ * ever. A body that is done answers DONE with 0. */
+enum body_answer body_take(struct body *b, struct span in, size_t *used);
+bool body_done(const struct body *b);
+
+#endif

@@ -1,0 +1,22 @@
+/*
+ * Connecting to one of several judged addresses: Happy Eyeballs (RFC 8305 5): the next attempt
+ * starts 250 ms after the last one or as soon as it failed; the first to connect wins, the others are
+ * closed.
+ */
+#ifndef STILE_DIAL_H
+#define STILE_DIAL_H
+
+#include "addr.h"
+#include "loop.h"
+
+struct dial;
+/* fd: connected, non-blocking, TCP_NODELAY, the receiver's from now on; -1: none, with the last
+ * errno (ETIMEDOUT past the deadline). */
+typedef void dial_fn(void *arg, int fd, const struct addr *addr, int error);
+
+/* Copies addrs (at most 16). fn is called once, never before this returns. NULL: no memory. */
+struct dial *dial_start(struct loop *l, const struct addr *addrs, size_t n, uint16_t port,
+	unsigned timeout_ms, dial_fn *fn, void *arg);
+void dial_cancel(struct dial *d);
+
+#endif
