@@ -2,6 +2,14 @@
  * Hash chains. A record is (chain, seq, hash); hash = H(previous hash ‖ H(body)), so that a body
  * can be removed under retention while its digest stays. The hash before seq 1 is
  * H("stile-chain-1:" ‖ name), which ties the records to the chain's name. H is SHA-256.
+ *
+ * By hand, for the first record of a chain (both hashes as bytes, not as digits):
+ *
+ *   before=$(printf 'stile-chain-1:%s' "$name" | sha256sum | cut -c1-64)
+ *   inner=$(printf '%s' "$body" | sha256sum | cut -c1-64)
+ *   printf '%s%s' "$before" "$inner" | xxd -r -p | sha256sum
+ *
+ * gives the hash that the journal shows in front of the body; it is `before` of the next record.
  */
 #ifndef STILE_CHAIN_H
 #define STILE_CHAIN_H

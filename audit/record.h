@@ -16,11 +16,7 @@ enum field {
 	FIELD_COUNT
 };
 
-enum field_type {
-	FIELD_TYPE_STR,
-	FIELD_TYPE_NUM,
-	FIELD_TYPE_STRS
-};
+enum field_type { FIELD_TYPE_STR, FIELD_TYPE_NUM, FIELD_TYPE_STRS };
 
 enum record_kind {
 #define KIND(name, word, fields, text) RECORD_##name,
@@ -56,12 +52,14 @@ struct span record_get(const struct record *r, enum field f);
 uint64_t record_getnum(const struct record *r, enum field f);
 
 /* Appends {"k":"access","t":…} without newline. Does not allocate when `out` is fixed and large
- * enough. False: too large, or out of memory. */
+ * enough. False: too large (as a whole, or a number beyond INT64_MAX), or out of memory; then what
+ * was appended is of no use. */
 bool record_encode(const struct record *r, struct buf *out);
 
 /* Strict: one JSON object, known kind, fields of that kind only, right types, valid UTF-8, no
- * duplicates. Strings of the result point into a store that the decoder keeps until its next
- * call. */
+ * duplicates, no empty string or list (null stands for them). A field that is missing counts as
+ * null, so that records written before a field was thought of stay readable. Strings of the result
+ * point into a store that the decoder keeps until its next call. */
 struct record_decoder;
 struct record_decoder *record_decoder_new(void);
 void record_decoder_free(struct record_decoder *d);
