@@ -1,0 +1,258 @@
+/*
+ * A growing string whose first failure sticks: callers append without looking and ask once, at the
+ * end. A fixed buffer refuses the piece that does not fit instead of cutting it.
+ */
+#include "buf.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define BUF_FIRST 64
+
+void buf_init(struct buf *b)
+{
+	*b = (struct buf){0};
+}
+
+void buf_init_fixed(struct buf *b, void *mem, size_t cap)
+{
+	*b = (struct buf){.p = mem, .cap = cap, .fixed = true};
+	if (cap)
+		b->p[0] = 0;
+}
+
+void buf_free(struct buf *b)
+{
+	if (!b->fixed)
+		free(b->p);
+	*b = (struct buf){0};
+}
+
+void buf_reset(struct buf *b)
+{
+	b->n = 0;
+	b->failed = false;
+	if (b->p && b->cap)
+		b->p[0] = 0;
+}
+
+static bool grow(struct buf *b, size_t need)
+{
+	size_t cap = b->cap < BUF_FIRST ? BUF_FIRST : b->cap;
+	char *p;
+
+	while (cap < need)
+		cap = cap > SIZE_MAX / 2 ? need : cap * 2;
+	p = realloc(b->p, cap);
+	if (!p)
+		return false;
+	b->p = p;
+	b->cap = cap;
+	return true;
+}
+
+bool buf_reserve(struct buf *b, size_t more)
+{
+	size_t need;
+
+	if (b->failed)
+		return false;
+	/* one byte more for the NUL */
+	if (__builtin_add_overflow(b->n, more, &need) || __builtin_add_overflow(need, 1, &need) ||
+		(need > b->cap && (b->fixed || !grow(b, need)))) {
+		b->failed = true;
+		return false;
+	}
+	return true;
+}
+
+void buf_add(struct buf *b, const void *p, size_t n)
+{
+	if (!buf_reserve(b, n))
+		return;
+	if (n)
+		memcpy(b->p + b->n, p, n);
+	b->n += n;
+	b->p[b->n] = 0;
+}
+
+void buf_addc(struct buf *b, char c)
+{
+	buf_add(b, &c, 1);
+}
+
+void buf_adds(struct buf *b, const char *s)
+{
+	buf_add(b, s, strlen(s));
+}
+
+void buf_span(struct buf *b, struct span s)
+{
+	buf_add(b, s.p, s.n);
+}
+
+void buf_u64(struct buf *b, uint64_t v)
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+
+	do
+		digits[--at] = (char)('0' + v % 10);
+	while (v /= 10);
+	buf_add(b, digits + at, sizeof(digits) - at);
+}
+
+void buf_i64(struct buf *b, int64_t v)
+{
+	if (v < 0)
+		buf_addc(b, '-');
+	buf_u64(b, v < 0 ? -(uint64_t)v : (uint64_t)v);
+}
+
+void buf_hex(struct buf *b, const void *p, size_t n)
+{
+	static const char digit[] = "0123456789abcdef";
+	const uint8_t *from = p;
+	char *to;
+
+	if (n > SIZE_MAX / 2) {
+		b->failed = true;
+		return;
+	}
+	if (!buf_reserve(b, 2 * n))
+		return;
+	to = b->p + b->n;
+	for (size_t i = 0; i < n; i++) {
+		*to++ = digit[from[i] >> 4];
+		*to++ = digit[from[i] & 15];
+	}
+	*to = 0;
+	b->n += 2 * n;
+}
+
+void buf_printf(struct buf *b, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(NULL, 0, fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		b->failed = true;
+	if (n < 0 || !buf_reserve(b, (size_t)n))
+		return;
+	va_start(ap, fmt);
+	vsnprintf(b->p + b->n, (size_t)n + 1, fmt, ap);
+	va_end(ap);
+	b->n += (size_t)n;
+}
+
+static bool tail(struct span s, size_t from, size_t n)
+{
+	for (size_t i = from; i < n; i++)
+		if (((unsigned char)s.p[i] & 0xc0) != 0x80)
+			return false;
+	return true;
+}
+
+/* Bytes of the well-formed UTF-8 sequence at the start of s, 0 if there is none (RFC 3629 section
+ * 4: no overlong forms, no surrogates, nothing over U+10FFFF). */
+static size_t utf8_len(struct span s)
+{
+	unsigned char a = (unsigned char)s.p[0];
+	unsigned char b = s.n > 1 ? (unsigned char)s.p[1] : 0;
+
+	if (a < 0x80)
+		return 1;
+	if (a >= 0xc2 && a <= 0xdf)
+		return s.n >= 2 && tail(s, 1, 2) ? 2 : 0;
+	if (a >= 0xe0 && a <= 0xef) {
+		if ((a == 0xe0 && b < 0xa0) || (a == 0xed && b > 0x9f))
+			return 0;
+		return s.n >= 3 && tail(s, 1, 3) ? 3 : 0;
+	}
+	if (a >= 0xf0 && a <= 0xf4) {
+		if ((a == 0xf0 && b < 0x90) || (a == 0xf4 && b > 0x8f))
+			return 0;
+		return s.n >= 4 && tail(s, 1, 4) ? 4 : 0;
+	}
+	return 0;
+}
+
+#define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
+
+typedef bool escape_fn(struct buf *b, unsigned char c);
+
+/* Copies runs of harmless text; `escape` writes what stands for an ASCII byte, or answers false
+ * when the byte may stay. */
+static void add_escaped(struct buf *b, struct span s, escape_fn *escape)
+{
+	size_t i = 0, from = 0;
+
+	while (i < s.n) {
+		unsigned char c = (unsigned char)s.p[i];
+		size_t n = utf8_len(span_of(s.p + i, s.n - i));
+		size_t plain = b->n;
+
+		if (n > 1 || (c >= 0x20 && c < 0x7f && !strchr("\"\\&<>'", c))) {
+			i += n;
+			continue;
+		}
+		buf_add(b, s.p + from, i - from);
+		plain = b->n;
+		if (n == 0)
+			buf_adds(b, REPLACEMENT);
+		else if (!escape(b, c))
+			buf_addc(b, (char)c);
+		if (b->n == plain)
+			return; /* failed */
+		from = ++i;
+	}
+	buf_add(b, s.p + from, i - from);
+}
+
+static bool escape_json(struct buf *b, unsigned char c)
+{
+	static const char from[] = "\b\f\n\r\t\"\\", to[] = "bfnrt\"\\";
+	const char *at = c ? strchr(from, c) : NULL;
+
+	if (at) {
+		buf_addc(b, '\\');
+		buf_addc(b, to[at - from]);
+	} else if (c < 0x20) {
+		buf_printf(b, "\\u%04x", c);
+	}
+	return at || c < 0x20;
+}
+
+void buf_json(struct buf *b, struct span s)
+{
+	buf_addc(b, '"');
+	add_escaped(b, s, escape_json);
+	buf_addc(b, '"');
+}
+
+static bool escape_html(struct buf *b, unsigned char c)
+{
+	const char *entity = c == '&'	 ? "&amp;"
+			     : c == '<'	 ? "&lt;"
+			     : c == '>'	 ? "&gt;"
+			     : c == '"'	 ? "&quot;"
+			     : c == '\'' ? "&#39;"
+					 : NULL;
+
+	/* control characters other than white space are not allowed in HTML, not even as references
+	 */
+	if (!entity && (c == 0x7f || (c < 0x20 && c != '\t' && c != '\n' && c != '\r')))
+		entity = REPLACEMENT;
+	if (entity)
+		buf_adds(b, entity);
+	return entity;
+}
+
+void buf_html(struct buf *b, struct span s)
+{
+	add_escaped(b, s, escape_html);
+}

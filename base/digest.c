@@ -1,0 +1,140 @@
+/*
+ * SHA-256 and HMAC over libcrypto's EVP. Fetching an algorithm costs more than hashing a record, so
+ * a digest object fetches once and keeps its contexts.
+ */
+#include "digest.h"
+
+#include <limits.h>
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/params.h>
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct digest {
+	EVP_MD *md;
+	EVP_MD_CTX *md_ctx;
+	EVP_MAC *mac;
+	EVP_MAC_CTX *mac_ctx;
+};
+
+static void must(bool ok)
+{
+	if (ok)
+		return;
+	fputs("stile: libcrypto failed; nothing can be recorded without it\n", stderr);
+	abort();
+}
+
+struct digest *digest_new(void)
+{
+	struct digest *d = calloc(1, sizeof(*d));
+	char name[] = "SHA256";
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0),
+		OSSL_PARAM_construct_end(),
+	};
+
+	must(d);
+	d->md = EVP_MD_fetch(NULL, "SHA256", NULL);
+	must(d->md);
+	d->md_ctx = EVP_MD_CTX_new();
+	must(d->md_ctx);
+	d->mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+	must(d->mac);
+	d->mac_ctx = EVP_MAC_CTX_new(d->mac);
+	must(d->mac_ctx);
+	must(EVP_MAC_CTX_set_params(d->mac_ctx, params));
+	return d;
+}
+
+void digest_free(struct digest *d)
+{
+	if (!d)
+		return;
+	EVP_MAC_CTX_free(d->mac_ctx);
+	EVP_MAC_free(d->mac);
+	EVP_MD_CTX_free(d->md_ctx);
+	EVP_MD_free(d->md);
+	free(d);
+}
+
+void digest_sha256(struct digest *d, const struct span *parts, size_t n, uint8_t out[SHA256_LEN])
+{
+	must(EVP_DigestInit_ex2(d->md_ctx, d->md, NULL));
+	for (size_t i = 0; i < n; i++)
+		must(EVP_DigestUpdate(d->md_ctx, parts[i].p, parts[i].n));
+	must(EVP_DigestFinal_ex(d->md_ctx, out, NULL));
+}
+
+void digest_hmac(struct digest *d, struct span key, const struct span *parts, size_t n,
+	uint8_t out[SHA256_LEN])
+{
+	/* a NULL key would mean "the last one again" */
+	const void *k = key.n ? key.p : "";
+	size_t len = 0;
+
+	must(EVP_MAC_init(d->mac_ctx, k, key.n, NULL));
+	for (size_t i = 0; i < n; i++)
+		must(EVP_MAC_update(d->mac_ctx, (const void *)parts[i].p, parts[i].n));
+	must(EVP_MAC_final(d->mac_ctx, out, &len, SHA256_LEN) && len == SHA256_LEN);
+}
+
+void random_bytes(void *out, size_t n)
+{
+	unsigned char *p = out;
+
+	while (n) {
+		int some = n > INT_MAX ? INT_MAX : (int)n;
+
+		must(RAND_bytes(p, some) == 1);
+		p += some;
+		n -= (size_t)some;
+	}
+}
+
+bool bytes_eq_secret(const void *a, const void *b, size_t n)
+{
+	return CRYPTO_memcmp(a, b, n) == 0;
+}
+
+void hex_encode(const void *p, size_t n, char *out)
+{
+	static const char digit[] = "0123456789abcdef";
+	const uint8_t *from = p;
+
+	for (size_t i = 0; i < n; i++) {
+		*out++ = digit[from[i] >> 4];
+		*out++ = digit[from[i] & 15];
+	}
+	*out = 0;
+}
+
+static int hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+bool hex_decode(struct span s, void *out, size_t n)
+{
+	uint8_t *to = out;
+
+	if (s.n % 2 || s.n / 2 != n)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		int high = hex_value(s.p[2 * i]), low = hex_value(s.p[2 * i + 1]);
+
+		if (high < 0 || low < 0)
+			return false;
+		to[i] = (uint8_t)(high << 4 | low);
+	}
+	return true;
+}
