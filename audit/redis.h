@@ -11,23 +11,20 @@
 struct redis;
 
 struct redis_options {
-	char host[256];      /* or a path of a Unix socket, when it begins with '/' */
+	char host[256]; /* or a path of a Unix socket, when it begins with '/' */
 	uint16_t port;
 	unsigned db;
 	char user[128], password[256];
 	unsigned timeout_ms; /* for connecting and for each answer; 0: 5000 */
 };
 
-/* redis://[user[:password]@]host[:port][/db] or unix:/path[?db=N]. */
+#define REDIS_REPLY_BYTES    (64U << 20) /* a longer answer breaks the connection */
+#define REDIS_REPLY_ELEMENTS (1U << 20)	 /* of one array; arrays nest seven deep at most */
+
+/* redis://[user[:password]@]host[:port][/db] or unix:/path[?db=N]. %XX in user and password. */
 bool redis_url(const char *url, struct redis_options *out, struct err *e);
 
-enum redis_type {
-	REDIS_NIL,
-	REDIS_INT,
-	REDIS_STRING,
-	REDIS_ARRAY,
-	REDIS_ERROR
-};
+enum redis_type { REDIS_NIL, REDIS_INT, REDIS_STRING, REDIS_ARRAY, REDIS_ERROR };
 struct redis_reply {
 	enum redis_type type;
 	int64_t num;
@@ -38,10 +35,14 @@ struct redis_reply {
 
 struct redis *redis_connect(const struct redis_options *o, struct err *e);
 void redis_free(struct redis *r);
-/* One command, one answer, valid until the next command. NULL with *e: the connection is broken (and
- * must be freed). An error answer of the server is a reply of type REDIS_ERROR. */
-const struct redis_reply *redis_command(struct redis *r, const struct span *argv, size_t n,
-	struct err *e);
+/* From now on everything must be over by this moment of the monotonic clock, however many commands
+ * it takes; answers that are there already are still read after it. 0: the time-out of each answer
+ * again. */
+void redis_deadline(struct redis *r, uint64_t mono_ms);
+/* One command, one answer, valid until the next command. NULL with *e: the connection is broken
+ * (and must be freed). An error answer of the server is a reply of type REDIS_ERROR. */
+const struct redis_reply *redis_command(
+	struct redis *r, const struct span *argv, size_t n, struct err *e);
 /* Convenience: NULL-terminated list of strings. */
 const struct redis_reply *redis_words(struct redis *r, struct err *e, ...);
 /* Pipelining: any number of sends, then as many receives. */

@@ -14,12 +14,15 @@
 
 #include "span.h"
 
-#define KEY_MAX 192
+#define KEY_MAX	  192
 #define KEY_NODES "stile:nodes"
 
 /* Letters, digits, '-', '_', '.', 1-64 of them. */
 bool node_name_ok(struct span name);
+/* YYYY-MM-DD in digits; no calendar is asked. */
+bool day_name_ok(struct span day);
 void key_node(char out[KEY_MAX], struct span node, const char *what); /* what: id, tips */
-void key_day(char out[KEY_MAX], struct span node, const char *what, struct span day); /* log, day, min */
+void key_day(
+	char out[KEY_MAX], struct span node, const char *what, struct span day); /* log, day, min */
 
 #endif
