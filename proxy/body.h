@@ -1,28 +1,31 @@
 /*
  * Following a message body by its framing, so that its end is known and nothing behind it is taken
  * for part of it (RFC 9112 6 and 7.1). The bytes themselves are not changed: a chunked body is
- * forwarded as its chunks came, once checked by the grammar.
+ * forwarded as its chunks came, once checked by the grammar; trailer fields that could pass for one
+ * of the head's (framing, routing, credentials) are refused with it.
  */
 #ifndef STILE_BODY_H
 #define STILE_BODY_H
 
 #include "head.h"
 
-#define BODY_EXTENSION_MAX 4096  /* chunk extensions of one chunk, ignored */
+#define BODY_EXTENSION_MAX 4096	 /* chunk extensions of one chunk, ignored */
 #define BODY_TRAILER_MAX   16384 /* trailer section */
 
 struct body {
 	enum head_body framing;
-	uint8_t state;   /* body.c's */
-	uint64_t left;   /* of the length or of the present chunk */
-	uint32_t limit;  /* bytes seen of the present extension or trailer section */
+	uint8_t state;	/* body.c's */
+	uint64_t left;	/* of the length or of the present chunk */
+	uint32_t limit; /* bytes seen of the present extension or trailer section */
+	uint32_t names; /* forbidden trailer names that the present one may still be */
+	uint8_t at;	/* bytes of the present trailer name, as far as it may be one of them */
 	bool digits;
 };
 
 enum body_answer {
 	BODY_MORE, /* all of `in` belongs to the body and more is to come */
 	BODY_DONE, /* the body ended; *used bytes of `in` belong to it */
-	BODY_BAD   /* not a body by the grammar */
+	BODY_BAD   /* not a body by the grammar; *used bytes of `in` stood before the fault */
 };
 
 void body_start(struct body *b, enum head_body framing, uint64_t length);
