@@ -383,8 +383,11 @@ static bool include(struct reading *r, unsigned file, const struct token *t, uns
 			sizeof(rel) - 1);
 	} else if (!(path = path_beside(from, rel)) || !add_file(r->t, path)) {
 		problem_error(r->p, from, t->line, "out of memory");
-	} else if (!file_read(path, CONF_BYTES_MAX - r->bytes, &text, &e)) {
+	} else if (!file_read(path, CONF_BYTES_MAX, &text, &e)) {
 		problem_error(r->p, from, t->line, "@include: %s", e.text);
+	} else if (text.n > CONF_BYTES_MAX - r->bytes) {
+		problem_error(r->p, from, t->line,
+			"@include: all files together are larger than %u bytes", CONF_BYTES_MAX);
 	} else {
 		ok = expand(r, (unsigned)r->t->n_files - 1, buf_spanof(&text), depth + 1);
 	}
@@ -567,20 +570,23 @@ static const char *expected(const struct grammar *g)
 
 	switch (g->want) {
 	case WANT_NAME:
-		return g->depth ? "a setting's name or }" : "a setting's name";
+		return g->depth ? "a setting's name or `}`" : "a setting's name";
 	case WANT_EQUALS:
-		return "= or : behind the setting's name";
+		return "`=` or `:` behind the setting's name";
 	case WANT_VALUE:
-		return open == '[' ? "a string, number or boolean" : "a value";
+		return open == '[' ? "a string in quotes, number or boolean"
+				   : "a value (strings need quotes)";
 	case WANT_FIRST:
-		return open == '[' ? "a string, number, boolean or ]" : "a value or )";
+		return open == '[' ? "a string in quotes, number, boolean or `]`"
+				   : "a value (strings need quotes) or `)`";
 	case WANT_STRING:
 	case WANT_AFTER:
 		break;
 	}
-	return open == '{'   ? (g->depth ? "; or a setting's name or }" : "; or a setting's name")
-	       : open == '[' ? ", or ]"
-			     : ", or )";
+	return open == '{'
+		       ? (g->depth ? "`;` or a setting's name or `}`" : "`;` or a setting's name")
+	       : open == '[' ? "`,` or `]`"
+			     : "`,` or `)`";
 }
 
 static bool unexpected(struct grammar *g, const struct token *t)
@@ -594,7 +600,7 @@ static bool unexpected(struct grammar *g, const struct token *t)
 	if (g->depth == 0)
 		return wrong(g, t->line, "expected %s, found the end of the file", expected(g));
 	return wrong(g, t->line,
-		"expected %s, found the end of the file (%c is open since line %u)", expected(g),
+		"expected %s, found the end of the file (`%c` is open since line %u)", expected(g),
 		top(g)->open, since.line);
 }
 
@@ -737,7 +743,7 @@ bool conf_text_parse(struct conf_text *t, const char *name, struct span text, st
 
 	*t = (struct conf_text){0};
 	if (add_file(t, name))
-		return read_all(&r, text);
+		return read_all(&r, text.n ? text : SPAN(""));
 	problem_error(p, name, 0, "out of memory");
 	return false;
 }

@@ -28,7 +28,7 @@ static char *clean(const char *s)
 	return b.p;
 }
 
-static char *format(const char *fmt, va_list ap)
+__attribute__((format(printf, 1, 0))) static char *format(const char *fmt, va_list ap)
 {
 	char *raw = NULL, *text = NULL;
 
