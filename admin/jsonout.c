@@ -105,3 +105,8 @@ void js_print(struct js *v)
 	fwrite(out.p, 1, out.n, stdout);
 	buf_free(&out);
 }
+
+void js_drop(struct js *v)
+{
+	json_decref(theirs(v));
+}

@@ -26,5 +26,6 @@ void js_add(struct js *list, struct js *v);
 void js_finish(struct js *v, struct buf *out);
 /* The same to stdout. */
 void js_print(struct js *v);
+void js_drop(struct js *v);
 
 #endif

@@ -1,0 +1,101 @@
+/* A hash table of numbers over blocks of bytes; FNV-1a is enough for names. */
+#include "intern.h"
+
+#include <stdlib.h>
+
+#define BLOCK_BYTES 65536
+#define SLOTS_FIRST 1024
+
+struct intern_block {
+	struct intern_block *next;
+	size_t used, cap;
+	char bytes[];
+};
+
+static uint64_t hash_of(struct span s)
+{
+	uint64_t h = 0xcbf29ce484222325;
+	for (size_t i = 0; i < s.n; i++)
+		h = (h ^ (unsigned char)s.p[i]) * 0x100000001b3;
+	return h ^ h >> 29;
+}
+
+void intern_free(struct intern *p)
+{
+	for (struct intern_block *b = p->blocks, *next; b; b = next) {
+		next = b->next;
+		free(b);
+	}
+	free(p->v);
+	free(p->slot);
+	*p = (struct intern){0};
+}
+
+/* Where the string stands, or the free place where it would. */
+static size_t place_of(const struct intern *p, struct span s)
+{
+	size_t i = hash_of(s) & (p->slots - 1);
+	while (p->slot[i] && !span_eq(p->v[p->slot[i] - 1], s))
+		i = (i + 1) & (p->slots - 1);
+	return i;
+}
+
+static bool grow_slots(struct intern *p)
+{
+	size_t want = p->slots ? p->slots * 2 : SLOTS_FIRST;
+	uint32_t *old = p->slot, *fresh = calloc(want, sizeof *fresh);
+	if (!fresh)
+		return false;
+	p->slot = fresh;
+	p->slots = want;
+	for (size_t i = 0; i < p->n; i++)
+		p->slot[place_of(p, p->v[i])] = (uint32_t)i + 1;
+	free(old);
+	return true;
+}
+
+static bool grow_list(struct intern *p)
+{
+	size_t want = p->cap ? p->cap * 2 : SLOTS_FIRST;
+	struct span *more = realloc(p->v, want * sizeof *more);
+	if (!more)
+		return false;
+	p->v = more;
+	p->cap = want;
+	return true;
+}
+
+static const char *keep(struct intern *p, struct span s)
+{
+	struct intern_block *b = p->blocks;
+	if (!b || b->cap - b->used < s.n) {
+		size_t cap = s.n > BLOCK_BYTES ? s.n : BLOCK_BYTES;
+		b = malloc(sizeof *b + cap);
+		if (!b)
+			return NULL;
+		*b = (struct intern_block){p->blocks, 0, cap};
+		p->blocks = b;
+	}
+	char *at = b->bytes + b->used;
+	if (s.n)
+		memcpy(at, s.p, s.n);
+	b->used += s.n;
+	return at;
+}
+
+uint32_t intern_id(struct intern *p, struct span s)
+{
+	if (p->n * 2 >= p->slots && !grow_slots(p))
+		return INTERN_NONE;
+	size_t i = place_of(p, s);
+	if (p->slot[i])
+		return p->slot[i] - 1;
+	if (p->n == p->cap && !grow_list(p))
+		return INTERN_NONE;
+	const char *bytes = p->n < INTERN_NONE - 1 ? keep(p, s) : NULL;
+	if (!bytes)
+		return INTERN_NONE;
+	p->v[p->n++] = span_of(bytes, s.n);
+	p->slot[i] = (uint32_t)p->n;
+	return p->slot[i] - 1;
+}

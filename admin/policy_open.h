@@ -1,0 +1,25 @@
+/* A policy file compiled and mapped, for commands of stile-policy. */
+#ifndef STILE_POLICY_OPEN_H
+#define STILE_POLICY_OPEN_H
+
+#include "cli.h"
+#include "policy.h"
+
+struct opened_policy {
+	struct buf bytes;
+	const struct snapshot *snapshot;
+	struct problems problems; /* findings of the compiler are left for the caller */
+};
+
+/* Compiles the file. False: what is wrong stands in o->problems. Always followed by _close. */
+bool policy_open_try(const char *path, struct opened_policy *o);
+/* The same, but says what is wrong on stderr; the caller exits with CLI_BAD_FILE. */
+bool policy_open(const char *path, struct opened_policy *o);
+/* The built-in catalogue under a policy without a rule. */
+bool policy_open_catalogue(struct opened_policy *o);
+void policy_close(struct opened_policy *o);
+
+extern const struct cli_command policy_check_command, policy_explain_command, policy_test_command,
+	policy_service_command, policy_passwd_command;
+
+#endif
