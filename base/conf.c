@@ -465,6 +465,16 @@ const char *conf_string_at(const struct conf_node *strings, size_t i)
 	return config_setting_get_string_elem(native(strings), (int)i);
 }
 
+int64_t conf_int_value(const struct conf_node *n)
+{
+	return integer(n);
+}
+
+const char *conf_string_value(const struct conf_node *n)
+{
+	return config_setting_get_string(native(n));
+}
+
 /* --- unknown names --- */
 
 #define NAME_COMPARED 40

@@ -59,6 +59,9 @@ bool conf_list(const struct conf *c, const struct conf_node *g, const char *name
 bool conf_strings(const struct conf *c, const struct conf_node *g, const char *name,
 	const struct conf_node **out, struct problems *p);
 const char *conf_string_at(const struct conf_node *strings, size_t i);
+/* The value of a node of kind CONF_INT, CONF_STRING. */
+int64_t conf_int_value(const struct conf_node *n);
+const char *conf_string_value(const struct conf_node *n);
 
 /* Every member of `g` not among `names` (NULL-terminated) is an error that names the nearest one. */
 bool conf_only(const struct conf *c, const struct conf_node *g, const char *const *names,
