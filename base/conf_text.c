@@ -545,12 +545,14 @@ static int by_name(const void *a, const void *b)
 /* Forgets the names of the group that ends, and says which were there twice. */
 static bool names_differ(struct grammar *g)
 {
-	struct name *v = g->names + top(g)->names;
 	size_t n = g->n_names - top(g)->names;
+	struct name *v;
 	bool ok = true;
 
-	if (n)
-		qsort(v, n, sizeof(*v), by_name);
+	if (n == 0)
+		return true;
+	v = g->names + top(g)->names;
+	qsort(v, n, sizeof(*v), by_name);
 	for (size_t i = 1; i < n; i++) {
 		struct conf_place first = conf_text_place(g->r->t, v[i - 1].line);
 

@@ -1,0 +1,118 @@
+/* Spans: the rules everything that reads bytes relies on. */
+#include "span.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+static void case_is_folded_for_ascii_only(void **state)
+{
+	(void)state;
+	assert_true(span_caseeq(SPAN("HoSt-9"), SPAN("hOsT-9")));
+	assert_false(span_caseeq(SPAN("host"), SPAN("hosts")));
+	assert_false(span_caseeq(SPAN("["), SPAN("{")));
+	assert_false(span_caseeq(SPAN("@"), SPAN("`")));
+	assert_false(span_caseeq(SPAN("\xc3\x84"), SPAN("\xc3\xa4")));
+	assert_true(span_caseeq(span_str(NULL), SPAN("")));
+}
+
+static void prefix_and_suffix_never_reach_outside(void **state)
+{
+	(void)state;
+	assert_true(span_starts(SPAN("abc"), SPAN("ab")));
+	assert_true(span_starts(SPAN("abc"), SPAN("")));
+	assert_false(span_starts(SPAN("a"), SPAN("ab")));
+	assert_true(span_ends(SPAN("abc"), SPAN("bc")));
+	assert_false(span_ends(SPAN("c"), SPAN("bc")));
+	assert_true(span_ends((struct span){NULL, 0}, SPAN("")));
+}
+
+static void trimming_takes_blanks_and_tabs_only(void **state)
+{
+	(void)state;
+	assert_true(span_is(span_trim(SPAN(" \t a b\t ")), "a b"));
+	assert_true(span_is(span_trim(SPAN(" \t ")), ""));
+	assert_true(span_is(span_trim(SPAN("\ra\n")), "\ra\n"));
+}
+
+static void cutting_tells_an_empty_rest_from_none(void **state)
+{
+	struct span rest = SPAN("a,,b,");
+
+	(void)state;
+	assert_true(span_is(span_cut(&rest, ','), "a"));
+	assert_true(span_is(span_cut(&rest, ','), ""));
+	assert_true(span_is(span_cut(&rest, ','), "b"));
+	assert_non_null(rest.p);
+	assert_int_equal(rest.n, 0);
+	assert_true(span_is(span_cut(&rest, ','), ""));
+	assert_null(rest.p);
+}
+
+static void numbers_are_digits_within_a_limit(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t max;
+		bool ok;
+		uint64_t value;
+	} v[] = {
+		{"0", 0, true, 0},
+		{"00", 0, true, 0},
+		{"65535", 65535, true, 65535},
+		{"65536", 65535, false, 0},
+		{"7", 6, false, 0},
+		{"9", 3, false, 0},
+		{"10", 3, false, 0},
+		{"18446744073709551615", UINT64_MAX, true, UINT64_MAX},
+		{"18446744073709551616", UINT64_MAX, false, 0},
+		{"99999999999999999999999", UINT64_MAX, false, 0},
+		{"", 10, false, 0},
+		{"-1", 10, false, 0},
+		{"+1", 10, false, 0},
+		{" 1", 10, false, 0},
+		{"1 ", 10, false, 0},
+		{"0x1", 10, false, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(v); i++) {
+		uint64_t got = 77;
+		bool ok = span_u64(span_str(v[i].text), v[i].max, &got);
+
+		if (ok != v[i].ok || got != (ok ? v[i].value : 77))
+			fail_msg("\"%s\" up to %lu", v[i].text, (unsigned long)v[i].max);
+	}
+}
+
+static void copying_refuses_what_a_c_string_cannot_hold(void **state)
+{
+	char out[4];
+
+	(void)state;
+	assert_true(span_copy(SPAN("abc"), out, sizeof(out)));
+	assert_string_equal(out, "abc");
+	assert_false(span_copy(SPAN("abcd"), out, sizeof(out)));
+	assert_false(span_copy(SPAN("a\0b"), out, sizeof(out)));
+	assert_true(span_copy((struct span){NULL, 0}, out, sizeof(out)));
+	assert_string_equal(out, "");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(case_is_folded_for_ascii_only),
+		cmocka_unit_test(prefix_and_suffix_never_reach_outside),
+		cmocka_unit_test(trimming_takes_blanks_and_tabs_only),
+		cmocka_unit_test(cutting_tells_an_empty_rest_from_none),
+		cmocka_unit_test(numbers_are_digits_within_a_limit),
+		cmocka_unit_test(copying_refuses_what_a_c_string_cannot_hold),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
