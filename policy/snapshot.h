@@ -14,9 +14,9 @@
 
 #include <assert.h>
 
-#define SNAPSHOT_MAGIC   UINT64_C(0x31706e73656c6974) /* "tilesnp1" in memory, little-endian */
+#define SNAPSHOT_MAGIC	 UINT64_C(0x31706e73656c6974) /* "tilesnp1" in memory, little-endian */
 #define SNAPSHOT_VERSION 1u
-#define SNAPSHOT_NONE    UINT32_MAX /* no such index */
+#define SNAPSHOT_NONE	 UINT32_MAX /* no such index */
 
 enum section {
 #define SECTION(name, type, text) SECTION_##name,
@@ -35,6 +35,8 @@ struct run {
 	uint32_t first, n;
 };
 
+/* Records that people name have `struct text name` as their first member. */
+
 /* Where it was written. `file` is empty for the policy file itself, else the included file. */
 struct source {
 	struct text file;
@@ -46,6 +48,7 @@ struct port_range {
 	uint16_t from, to; /* both included */
 };
 
+/* ISO 3166 alpha-2. */
 struct country {
 	char code[2];
 };
@@ -54,8 +57,8 @@ struct snap_role {
 	struct text name;
 	struct source source;
 	struct run users, groups; /* SECTION_MEMBER */
-	struct run networks;      /* SECTION_PREFIX */
-	uint32_t everyone;        /* 0 or 1 */
+	struct run networks;	  /* SECTION_PREFIX */
+	uint32_t everyone;	  /* 0 or 1 */
 	uint32_t pad;
 };
 
@@ -90,13 +93,9 @@ struct snap_target {
 };
 
 /* What a rule's list names, as one number, so that lists are sorted and searched as numbers. */
-enum item_kind {
-	ITEM_SERVICE,
-	ITEM_CATEGORY,
-	ITEM_TARGET
-};
+enum item_kind { ITEM_SERVICE, ITEM_CATEGORY, ITEM_TARGET };
 #define ITEM_KIND_SHIFT 28
-#define ITEM_ID_MASK    ((UINT32_C(1) << ITEM_KIND_SHIFT) - 1)
+#define ITEM_ID_MASK	((UINT32_C(1) << ITEM_KIND_SHIFT) - 1)
 
 static inline uint32_t item_key(enum item_kind kind, uint32_t id)
 {
@@ -121,7 +120,7 @@ static inline uint64_t item_bit(uint32_t key)
 
 /* The names of one `to` or `except`: keys ascending, and ranges. Both empty: nothing was named. */
 struct snap_list {
-	uint64_t bits;     /* item_bit() of all keys */
+	uint64_t bits;	   /* item_bit() of all keys */
 	struct run items;  /* SECTION_ITEM */
 	struct run ranges; /* SECTION_PREFIX */
 };
@@ -131,6 +130,7 @@ struct snap_list {
 #define RULE_EMBEDS  4u
 
 struct snap_rule {
+	struct text name;
 	uint64_t roles; /* 0: whoever it is */
 	struct snap_list to, except;
 	struct run ports;     /* SECTION_PORT; none: the policy's, for an allow; all, for a deny */
@@ -142,7 +142,7 @@ struct snap_rule {
 	uint8_t pad[6];
 	struct rate_limit requests;
 	struct source source;
-	struct text name, message, purpose, owner, benefit, risk, risk_owner, review;
+	struct text message, purpose, owner, benefit, risk, risk_owner, review;
 };
 
 /* --- host names: SLOT is an open-addressing table over NAME, a power of two in size ---------- */
@@ -161,7 +161,7 @@ struct name_entry {
 };
 
 enum scope {
-	SCOPE_SELF = 1,  /* the name itself */
+	SCOPE_SELF = 1,	 /* the name itself */
 	SCOPE_BELOW = 2, /* names below it */
 	SCOPE_SUFFIX = 3
 };
@@ -179,27 +179,28 @@ struct name_tag {
 
 /* --- the block ------------------------------------------------------------------------------- */
 
-#define SNAPSHOT_TLS_ONLY       1u
+#define SNAPSHOT_TLS_ONLY	1u
 #define SNAPSHOT_WANTS_IDENTITY 2u
 
 struct snapshot {
 	uint64_t magic;
 	uint32_t version, flags;
-	uint64_t size;             /* of the whole block */
-	uint64_t everyone;         /* roles that hold for everyone known */
-	uint64_t by_person;        /* roles that ask who somebody is */
-	uint64_t by_network;       /* roles with networks */
-	struct text zone;          /* its name */
-	struct text catalogue;     /* version of the built-in catalogue */
-	struct run inside;         /* SECTION_PREFIX */
-	struct run ports;          /* SECTION_PORT */
+	uint64_t size;	       /* of the whole block */
+	uint64_t everyone;     /* roles that hold for everyone known */
+	uint64_t by_person;    /* roles that ask who somebody is */
+	uint64_t by_network;   /* roles with networks */
+	struct text zone;      /* its name */
+	struct text catalogue; /* version of the built-in catalogue */
+	struct run inside;     /* SECTION_PREFIX */
+	struct run ports;      /* SECTION_PORT */
 	struct {
 		uint32_t at; /* offset from the header's first byte, a multiple of 8 */
 		uint32_t n;  /* records */
 	} section[SECTION_COUNT];
 };
 
-/* Typed access: SECTION_ROLE as `const struct snap_role *snapshot_at_ROLE(s, &n)`; n may be NULL. */
+/* Typed access: SECTION_ROLE as `const struct snap_role *snapshot_at_ROLE(s, &n)`; n may be NULL.
+ */
 #define SECTION(name, type, text)                                                                  \
 	static inline const type *snapshot_at_##name(const struct snapshot *s, size_t *n)          \
 	{                                                                                          \
@@ -222,5 +223,12 @@ const struct zone_step *snapshot_zone_steps(const struct snapshot *s, size_t *n)
 
 /* The entry of exactly this name, or NULL. */
 const struct name_entry *snapshot_name(const struct snapshot *s, struct span name);
+
+/* --- classify.c ------------------------------------------------------------------------------ */
+
+/* The IPv4 address that is reached through a v4-mapped (RFC 4291 2.5.5.2) or NAT64 (RFC 6052)
+ * address, so that ranges and countries cannot be dodged by another spelling; others as they are.
+ */
+struct addr policy_plain_address(const struct addr *a);
 
 #endif

@@ -1,0 +1,487 @@
+/*
+ * The decision. Each rule is judged in three values: it holds, it does not, or that depends on
+ * something nobody has asked yet. The first rule that holds decides, if no earlier one is still
+ * open; an open one becomes a need, and who somebody is is asked before any name is resolved.
+ */
+#include "snapshot.h"
+
+enum tri { NO, OPEN, YES };
+
+enum strength {
+	MATCH_NONE,
+	MATCH_WEAK,  /* through a category */
+	MATCH_STRONG /* by host, suffix, service or range: may open inside addresses */
+};
+
+/* One evaluation: the facts, and what was worked out from them. */
+struct scene {
+	const struct snapshot *s;
+	const struct facts *f;
+	uint64_t held; /* roles that hold */
+	uint64_t bits; /* item_bit() of all the host stands for */
+	struct addr address;
+	bool address_known, address_open;
+	char country[3];
+	int week_minute; /* -1: not worked out yet */
+	bool port_only;	 /* an allow rule failed on nothing but its port */
+};
+
+/* How one rule stands: what is known to fail, else what is open. */
+struct standing {
+	enum condition fails;
+	bool identity, address;
+};
+
+/* --- what the host stands for -------------------------------------------------------------------
+ */
+
+static const struct snap_service *service_of(const struct scene *x, const struct service_tag *tag)
+{
+	return &snapshot_at_SERVICE(x->s, NULL)[tag->service];
+}
+
+static uint64_t bits_of(const struct scene *x)
+{
+	const struct target *t = x->f->target;
+	const uint16_t *of = snapshot_at_SERVICE_CATEGORY(x->s, NULL);
+	uint64_t bits = 0;
+
+	for (size_t i = 0; i < t->names; i++)
+		bits |= item_bit(item_key(ITEM_TARGET, t->name[i]));
+	for (size_t i = 0; i < t->categories; i++)
+		bits |= item_bit(item_key(ITEM_CATEGORY, t->category[i]));
+	for (size_t i = 0; i < t->services; i++) {
+		struct run c = service_of(x, &t->service[i])->categories;
+
+		bits |= item_bit(item_key(ITEM_SERVICE, t->service[i].service));
+		for (size_t k = 0; k < c.n; k++)
+			bits |= item_bit(item_key(ITEM_CATEGORY, of[c.first + k]));
+	}
+	return bits;
+}
+
+static bool has(const struct snapshot *s, struct run items, uint32_t key)
+{
+	const uint32_t *v = snapshot_at_ITEM(s, NULL) + items.first;
+	size_t low = 0, high = items.n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (v[mid] < key)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < items.n && v[low] == key;
+}
+
+/* Does the list name the service, and how? */
+static enum strength names_service(
+	const struct scene *x, const struct snap_list *l, const struct service_tag *tag)
+{
+	const uint16_t *of = snapshot_at_SERVICE_CATEGORY(x->s, NULL);
+	struct run c = service_of(x, tag)->categories;
+
+	if (has(x->s, l->items, item_key(ITEM_SERVICE, tag->service)))
+		return MATCH_STRONG;
+	for (size_t k = 0; k < c.n; k++)
+		if (has(x->s, l->items, item_key(ITEM_CATEGORY, of[c.first + k])))
+			return MATCH_WEAK;
+	return MATCH_NONE;
+}
+
+static bool names_all(const struct scene *x, const struct snap_list *l)
+{
+	const struct target *t = x->f->target;
+
+	for (size_t i = 0; i < t->services; i++)
+		if (names_service(x, l, &t->service[i]) == MATCH_NONE)
+			return false;
+	return true;
+}
+
+/* Which parts of a named service a list covers. A list that takes away (`to` of a deny, `except` of
+ * an allow) takes a shared host only where every service of the host is named. */
+static bool covers(const struct scene *x, const struct snap_list *l, const struct service_tag *tag,
+	bool takes, bool embeds)
+{
+	switch ((enum service_part)tag->part) {
+	case PART_CORE:
+	case PART_CDN:
+		return true;
+	case PART_SHARED:
+		return !takes || names_all(x, l);
+	case PART_EMBED:
+		return embeds;
+	case PART_COUNT:
+		break;
+	}
+	return false;
+}
+
+static enum strength by_service(
+	const struct scene *x, const struct snap_list *l, bool takes, bool embeds)
+{
+	const struct target *t = x->f->target;
+	enum strength best = MATCH_NONE;
+
+	for (size_t i = 0; i < t->services && best < MATCH_STRONG; i++) {
+		enum strength one = names_service(x, l, &t->service[i]);
+
+		if (one > best && covers(x, l, &t->service[i], takes, embeds))
+			best = one;
+	}
+	return best;
+}
+
+static enum strength by_name(
+	const struct scene *x, const struct snap_list *l, bool takes, bool embeds)
+{
+	const struct target *t = x->f->target;
+
+	if (!(x->bits & l->bits))
+		return MATCH_NONE;
+	for (size_t i = 0; i < t->names; i++)
+		if (has(x->s, l->items, item_key(ITEM_TARGET, t->name[i])))
+			return MATCH_STRONG;
+	enum strength best = by_service(x, l, takes, embeds);
+	for (size_t i = 0; i < t->categories && best == MATCH_NONE; i++)
+		if (has(x->s, l->items, item_key(ITEM_CATEGORY, t->category[i])))
+			best = MATCH_WEAK;
+	return best;
+}
+
+static bool in_ranges(const struct snapshot *s, struct run ranges, const struct addr *a)
+{
+	const struct prefix *v = snapshot_at_PREFIX(s, NULL) + ranges.first;
+
+	for (size_t i = 0; i < ranges.n; i++)
+		if (prefix_has(&v[i], a))
+			return true;
+	return false;
+}
+
+static enum tri by_range(const struct scene *x, const struct snap_list *l)
+{
+	if (l->ranges.n == 0)
+		return NO;
+	if (x->address_open)
+		return OPEN;
+	return x->address_known && in_ranges(x->s, l->ranges, &x->address) ? YES : NO;
+}
+
+static bool is_empty(const struct snap_list *l)
+{
+	return l->items.n == 0 && l->ranges.n == 0;
+}
+
+static enum tri list_holds(
+	const struct scene *x, const struct snap_list *l, bool takes, const struct snap_rule *r)
+{
+	if (is_empty(l))
+		return NO;
+	if (by_name(x, l, takes, r->flags & RULE_EMBEDS) != MATCH_NONE)
+		return YES;
+	return by_range(x, l);
+}
+
+/* --- the conditions of a rule
+ * ---------------------------------------------------------------------- */
+
+static bool schedule_holds(struct scene *x, const struct snap_rule *r)
+{
+	if (r->schedule == SNAPSHOT_NONE)
+		return true;
+	if (x->week_minute < 0) {
+		struct local_time t;
+
+		snapshot_local(x->s, x->f->now_s, &t);
+		x->week_minute = t.weekday * 1440 + t.minute;
+	}
+	struct run w = snapshot_at_SCHEDULE(x->s, NULL)[r->schedule].windows;
+	return schedule_has(snapshot_at_WINDOW(x->s, NULL) + w.first, w.n, x->week_minute);
+}
+
+/* A rule without ports: an allow opens the policy's, a deny closes all. */
+static bool port_holds(const struct scene *x, const struct snap_rule *r)
+{
+	struct run ports = r->ports;
+
+	if (ports.n == 0 && r->action == RULE_DENY)
+		return true;
+	if (ports.n == 0)
+		ports = x->s->ports;
+	const struct port_range *v = snapshot_at_PORT(x->s, NULL) + ports.first;
+	for (size_t i = 0; i < ports.n; i++)
+		if (x->f->port >= v[i].from && x->f->port <= v[i].to)
+			return true;
+	return false;
+}
+
+static enum tri to_holds(const struct scene *x, const struct snap_rule *r)
+{
+	return is_empty(&r->to) ? YES : list_holds(x, &r->to, r->action == RULE_DENY, r);
+}
+
+static enum tri except_holds(const struct scene *x, const struct snap_rule *r)
+{
+	return list_holds(x, &r->except, r->action == RULE_ALLOW, r);
+}
+
+static enum tri roles_hold(const struct scene *x, const struct snap_rule *r)
+{
+	if (r->roles == 0 || (r->roles & x->held))
+		return YES;
+	return x->f->identity == IDENTITY_UNKNOWN && (r->roles & x->s->by_person) ? OPEN : NO;
+}
+
+static enum tri country_holds(const struct scene *x, const struct snap_rule *r)
+{
+	const struct country *v = snapshot_at_COUNTRY(x->s, NULL) + r->countries.first;
+
+	if (r->countries.n == 0)
+		return YES;
+	if (x->address_open)
+		return OPEN;
+	for (size_t i = 0; i < r->countries.n; i++)
+		if (memcmp(v[i].code, x->country, 2) == 0)
+			return YES;
+	return NO;
+}
+
+/* All conditions but schedule and port. */
+static struct standing judge_rest(const struct scene *x, const struct snap_rule *r)
+{
+	struct standing st = {.fails = COND_HOLDS};
+	enum tri to = to_holds(x, r);
+	if (to == NO)
+		return (struct standing){.fails = COND_TO};
+	enum tri except = except_holds(x, r);
+	if (except == YES)
+		return (struct standing){.fails = COND_EXCEPT};
+	enum tri roles = roles_hold(x, r);
+	if (roles == NO)
+		return (struct standing){.fails = COND_ROLES};
+	enum tri country = country_holds(x, r);
+	if (country == NO)
+		return (struct standing){.fails = COND_COUNTRY};
+	st.identity = roles == OPEN;
+	st.address = to == OPEN || except == OPEN || country == OPEN;
+	return st;
+}
+
+static struct standing judge(struct scene *x, const struct snap_rule *r)
+{
+	if (!schedule_holds(x, r))
+		return (struct standing){.fails = COND_SCHEDULE};
+	struct standing st = judge_rest(x, r);
+	if (port_holds(x, r))
+		return st;
+	/* What is open counts as holding here: a port that no rule opens is not worth a login. */
+	if (st.fails == COND_HOLDS && r->action == RULE_ALLOW && !(r->flags & RULE_OBSERVE))
+		x->port_only = true;
+	return (struct standing){.fails = COND_PORT};
+}
+
+/* --- from the deciding rule to the verdict
+ * ----------------------------------------------------------- */
+
+static void deny(struct verdict *v, enum reason reason)
+{
+	v->decision = DECISION_DENY;
+	v->reason = reason;
+}
+
+static void need(struct verdict *v, enum need what)
+{
+	v->decision = DECISION_NEED;
+	v->need = what;
+}
+
+static int32_t first_of(uint64_t roles)
+{
+	return roles ? __builtin_ctzll(roles) : -1;
+}
+
+/* Was the rule's `to` met by something that names the host or its address outright? */
+static bool opens_by_name(const struct scene *x, const struct snap_rule *r)
+{
+	if (is_empty(&r->to))
+		return false;
+	return by_name(x, &r->to, false, r->flags & RULE_EMBEDS) == MATCH_STRONG ||
+	       by_range(x, &r->to) == YES;
+}
+
+/* Inside and special addresses need two things that agree: `inside`, and a rule that means them. */
+static bool guard(const struct scene *x, const struct snap_rule *r, struct verdict *v)
+{
+	enum address_class class = CLASS_PUBLIC;
+
+	if (x->f->address_is_self) {
+		deny(v, REASON_SELF);
+		return false;
+	}
+	if (x->address_known)
+		class = address_class(&x->address, NULL);
+	if (class == CLASS_PUBLIC)
+		return true;
+	if (in_ranges(x->s, x->s->inside, &x->address) && opens_by_name(x, r))
+		return true;
+	deny(v, class == CLASS_INSIDE ? REASON_INSIDE : REASON_SPECIAL);
+	return false;
+}
+
+static void take_limit(const struct facts *f, const struct snap_rule *r, struct verdict *v)
+{
+	v->decision = DECISION_ALLOW;
+	if (r->requests.interval_us == 0 || f->limits_unspent)
+		return;
+	for (size_t i = 0; i < f->limits; i++) {
+		if (f->limit[i].rule != v->rule)
+			continue;
+		if (f->limit[i].spent == SPENT_YES) {
+			v->retry_s = f->limit[i].retry_s;
+			deny(v, REASON_LIMIT);
+		}
+		return;
+	}
+	need(v, NEED_LIMIT);
+}
+
+static void decide(const struct scene *x, size_t i, struct verdict *v)
+{
+	const struct snap_rule *r = &snapshot_at_RULE(x->s, NULL)[i];
+	uint64_t through = r->roles ? r->roles & x->held : x->held;
+
+	v->rule = (int32_t)i;
+	v->role = first_of(through);
+	v->reason = REASON_RULE;
+	if (r->action == RULE_DENY) {
+		deny(v, REASON_RULE);
+		return;
+	}
+	/* The literal of a CONNECT is known, but whether it is our own listener only the caller
+	 * says. */
+	if (x->f->address_state == ADDRESS_UNKNOWN) {
+		v->rule = v->role = -1;
+		need(v, NEED_ADDRESS);
+		return;
+	}
+	if (guard(x, r, v))
+		take_limit(x->f, r, v);
+}
+
+/* --- the story
+ * ---------------------------------------------------------------------------------------- */
+
+static uint64_t roles_held(const struct snapshot *s, const struct facts *f)
+{
+	size_t n;
+	const struct snap_role *v = snapshot_at_ROLE(s, &n);
+	uint64_t held = f->identity == IDENTITY_KNOWN ? (f->roles & s->by_person) | s->everyone : 0;
+
+	struct addr client = policy_plain_address(&f->client);
+	for (size_t i = 0; s->by_network && i < n; i++)
+		if (in_ranges(s, v[i].networks, &client))
+			held |= UINT64_C(1) << i;
+	return held;
+}
+
+static void look(struct scene *x, const struct snapshot *s, const struct facts *f)
+{
+	*x = (struct scene){.s = s, .f = f, .week_minute = -1};
+	x->held = roles_held(s, f);
+	x->bits = bits_of(x);
+	if (f->address_state == ADDRESS_KNOWN) {
+		x->address = policy_plain_address(&f->address);
+		x->address_known = true;
+	} else if (f->host->literal) {
+		x->address = policy_plain_address(&f->host->addr);
+		x->address_known = true;
+	} else {
+		x->address_open = f->address_state == ADDRESS_UNKNOWN;
+	}
+	if (x->address_known)
+		policy_country(s, &x->address, x->country);
+}
+
+static void note(struct trace *t, size_t i, enum condition c)
+{
+	if (t && i < t->cap)
+		t->v[i] = c;
+}
+
+static void note_start(struct trace *t, size_t rules)
+{
+	if (!t)
+		return;
+	t->n = rules < t->cap ? rules : t->cap;
+	for (size_t i = 0; i < t->n; i++)
+		t->v[i] = COND_NOT_REACHED;
+}
+
+/* What a rule that is open shows in a trace. */
+static enum condition open_condition(const struct snap_rule *r, struct standing st)
+{
+	if (st.identity)
+		return COND_ROLES;
+	return r->countries.n ? COND_COUNTRY : COND_TO;
+}
+
+static void seen(struct verdict *v, size_t i)
+{
+	if (v->seen < POLICY_SEEN_MAX)
+		v->seen_rule[v->seen++] = (uint16_t)i;
+}
+
+void policy_evaluate(
+	const struct snapshot *s, const struct facts *f, struct verdict *v, struct trace *t)
+{
+	size_t n = snapshot_rules(s);
+	const struct snap_rule *rules = snapshot_at_RULE(s, NULL);
+	bool address = false; /* an earlier rule hangs on the address alone */
+	struct scene x;
+
+	look(&x, s, f);
+	note_start(t, n);
+	*v = (struct verdict){.rule = -1, .role = -1, .roles = x.held};
+	memcpy(v->country, x.country, sizeof v->country);
+	for (size_t i = 0; i < n; i++) {
+		struct standing st = judge(&x, &rules[i]);
+		bool open = st.fails == COND_HOLDS && (st.identity || st.address);
+
+		if (st.fails != COND_HOLDS || open)
+			note(t, i, open ? open_condition(&rules[i], st) : st.fails);
+		if (st.fails != COND_HOLDS)
+			continue;
+		if (rules[i].flags & RULE_OBSERVE) {
+			/* What it would have done must not change what anybody sees: it asks
+			 * for nothing. */
+			if (!open) {
+				note(t, i, COND_OBSERVED);
+				seen(v, i);
+			}
+			continue;
+		}
+		if (st.identity) {
+			need(v, NEED_IDENTITY);
+			return;
+		}
+		address |= st.address;
+		if (st.address)
+			continue;
+		note(t, i, COND_HOLDS);
+		if (address)
+			need(v, NEED_ADDRESS);
+		else
+			decide(&x, i, v);
+		return;
+	}
+	if (address) {
+		need(v, NEED_ADDRESS);
+		return;
+	}
+	v->role = first_of(x.held);
+	deny(v, x.port_only ? REASON_PORT : REASON_NO_RULE);
+}

@@ -1,0 +1,14 @@
+/* Rates as people write them: "60/min", "5/s burst 20". */
+#ifndef STILE_RATE_H
+#define STILE_RATE_H
+
+#include "err.h"
+#include "policy.h"
+
+#define RATE_COUNT_MAX 1000000
+
+/* Grammar: <count> "/" <s|min|h|day> [ "burst" <n> ]. Without a burst it is a quarter of the count
+ * and at least 3, so that a page with its pieces passes at once. */
+bool rate_parse(struct span text, struct rate_limit *out, struct err *e);
+
+#endif

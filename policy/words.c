@@ -1,0 +1,69 @@
+/* The words of the tables: reasons, parts, decisions and conditions, as people and records read
+ * them. */
+#include "policy.h"
+
+#include <assert.h>
+
+const char *part_word(enum service_part p)
+{
+	static const char *const words[PART_COUNT] = {
+#define PART(name, key, word, text) [PART_##name] = word,
+#include "parts.def"
+#undef PART
+	};
+
+	assert((unsigned)p < PART_COUNT);
+	return words[p];
+}
+
+const struct reason_info *reason_info(enum reason r)
+{
+	static const struct reason_info infos[REASON_COUNT] = {
+#define REASON(name, word, status, text) [REASON_##name] = {word, status, text},
+#include "reasons.def"
+#undef REASON
+	};
+
+	assert((unsigned)r < REASON_COUNT);
+	return &infos[r];
+}
+
+const char *decision_word(enum decision d)
+{
+	switch (d) {
+	case DECISION_ALLOW:
+		return "allow";
+	case DECISION_DENY:
+		return "deny";
+	case DECISION_NEED:
+		return "need";
+	}
+	return "?";
+}
+
+const char *condition_text(enum condition c)
+{
+	switch (c) {
+	case COND_HOLDS:
+		return "holds";
+	case COND_OBSERVED:
+		return "holds, but only observes";
+	case COND_SCHEDULE:
+		return "not at this time";
+	case COND_PORT:
+		return "not for this port";
+	case COND_TO:
+		return "not for this host";
+	case COND_EXCEPT:
+		return "the host is excepted";
+	case COND_ROLES:
+		return "not for these roles";
+	case COND_COUNTRY:
+		return "not for this country";
+	case COND_LIMIT_NEXT:
+		return "the limit is spent";
+	case COND_NOT_REACHED:
+		return "not reached";
+	}
+	return "?";
+}
