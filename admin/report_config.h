@@ -1,0 +1,31 @@
+/* Where reports find their records and the zone of their days: options, or the proxy's own file. */
+#ifndef STILE_REPORT_CONFIG_H
+#define STILE_REPORT_CONFIG_H
+
+#include "cli.h"
+
+/* Strings are owned; NULL where nothing is known. Either journal or redis is set. */
+struct report_source {
+	char *journal, *redis, *zone;
+};
+
+/* Reads --redis, --journal, -c and --zone. CLI_OK, or the exit code after a word on stderr. */
+int report_source_choose(const struct cli *c, struct report_source *out);
+void report_source_drop(struct report_source *s);
+
+/* Their lines in a command's table of options. */
+#define REPORT_SOURCE_OPTIONS                                                                      \
+	{0, "redis", "URL", false,                                                                 \
+		"read Redis: redis://[USER[:PASSWORD]@]HOST[:PORT][/DB] or "                       \
+		"unix:/PATH"},                                                                     \
+		{0, "journal", "DIR", false, "read a journal folder, or a copy of one"},           \
+		{'c', "config", "FILE", false,                                                     \
+			"take audit.redis (where it is empty: audit.journal) and the zone of the " \
+			"policy from this proxy.cfg"},                                             \
+	{                                                                                          \
+		0, "zone", "NAME", false,                                                          \
+			"zone of the days, as in Europe/London; that of the policy with -c, else " \
+			"UTC"                                                                      \
+	}
+
+#endif

@@ -1,0 +1,71 @@
+/* The journal as a source: each record becomes rollups on the way. One journal is one node's. */
+#include "source.h"
+
+#include "journal_read.h"
+
+#include <stdio.h>
+
+struct reading {
+	struct tally *t;
+	struct record_decoder *decoder;
+	size_t node;
+	bool named;
+	unsigned percent; /* last told */
+};
+
+/* "node NAME, …", as the start mark of every chain says. */
+static void note_node(struct reading *r, const struct record *rec)
+{
+	struct span text = record_get(rec, FIELD_TEXT), lead = SPAN("node ");
+	if (r->named || !span_is(record_get(rec, FIELD_WHAT), "start") || !span_starts(text, lead))
+		return;
+	text = span_of(text.p + lead.n, text.n - lead.n);
+	tally_node_name(r->t, r->node, span_cut(&text, ','));
+	r->named = true;
+}
+
+static bool take(void *arg, const char *writer, const char *chain, uint64_t seq, struct span body)
+{
+	struct reading *r = arg;
+	struct rollup rollups[ROLLUP_PER_RECORD];
+	struct record rec;
+	(void)writer, (void)chain, (void)seq;
+	if (!record_decode(r->decoder, body, &rec, NULL)) {
+		tally_bad(r->t, 1);
+		return true;
+	}
+	if (rec.kind == RECORD_MARK)
+		note_node(r, &rec);
+	size_t n = rollup_of(&rec, rollups);
+	for (size_t i = 0; i < n; i++)
+		tally_add(r->t, r->node, rollups[i].hash, rollups[i].day,
+			span_str(rollups[i].field), rollups[i].add, span_str(rollups[i].text));
+	return !tally_failed(r->t);
+}
+
+static void tell(void *arg, uint64_t done, uint64_t all)
+{
+	struct reading *r = arg;
+	unsigned percent = all ? (unsigned)(done * 100 / all) : 100;
+	if (percent == r->percent)
+		return;
+	r->percent = percent;
+	fprintf(stderr, "\rreading the journal: %u%%", percent);
+}
+
+bool source_journal_read(const char *root, struct tally *t, bool progress, struct err *e)
+{
+	struct reading r = {.t = t, .decoder = record_decoder_new()};
+	uint64_t bad = 0;
+	if (!r.decoder)
+		return err_set(e, "out of memory");
+	r.node = tally_node_open(t, SPAN(""));
+	bool ok = journal_walk(root, take, progress ? tell : NULL, &r, &bad, e);
+	tally_bad(t, bad);
+	record_decoder_free(r.decoder);
+	if (progress)
+		fputs("\r\033[K", stderr);
+	if (ok && tally_failed(t))
+		return err_set(e, "out of memory");
+	return ok;
+}

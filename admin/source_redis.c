@@ -1,0 +1,156 @@
+/*
+ * Redis as a source: the nodes, and for each node and day the two hashes of rollup.h. Hashes are
+ * scanned, not fetched whole, so that neither side holds a large one at once; a scan may give a
+ * field twice, hence the pool of fields seen.
+ */
+#include "source.h"
+
+#include "intern.h"
+#include "redis.h"
+#include "schema.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SCAN_COUNT "200"
+
+struct reading {
+	struct redis *redis;
+	struct tally *t;
+	size_t node;
+	bool progress;
+};
+
+static bool reply_wrong(const struct redis_reply *a, const char *what, struct err *e)
+{
+	if (a && a->type == REDIS_ERROR)
+		err_set(e, "Redis refuses %s: %.*s", what, SPAN_ARG(a->str));
+	else if (a)
+		err_set(e, "Redis answers %s with something else", what);
+	return false; /* no answer: *e is set already */
+}
+
+/* --- one hash --------------------------------------------------------------------------------- */
+
+static void take(const struct reading *r, enum rollup_hash hash, struct span day,
+	const struct redis_reply *pairs, struct intern *seen)
+{
+	for (size_t i = 0; i + 1 < pairs->n; i += 2) {
+		struct span field = pairs->v[i].str, value = pairs->v[i + 1].str;
+		size_t before = seen->n;
+		uint64_t add = 0;
+		if (intern_id(seen, field) < before)
+			continue;
+		if (hash == ROLLUP_DAY && !span_u64(value, UINT64_MAX, &add))
+			tally_bad(r->t, 1);
+		else
+			tally_add(r->t, r->node, hash, day, field, add, value);
+	}
+}
+
+static bool scan(const struct reading *r, enum rollup_hash hash, const char *key, struct span day,
+	struct intern *seen, struct err *e)
+{
+	char cursor[24] = "0";
+	do {
+		const struct redis_reply *a =
+			redis_words(r->redis, e, "HSCAN", key, cursor, "COUNT", SCAN_COUNT, NULL);
+		if (!a || a->type != REDIS_ARRAY || a->n != 2 || a->v[1].type != REDIS_ARRAY ||
+			!span_copy(a->v[0].str, cursor, sizeof cursor))
+			return reply_wrong(a, "HSCAN", e);
+		take(r, hash, day, &a->v[1], seen);
+	} while (strcmp(cursor, "0") != 0);
+	return true;
+}
+
+static bool read_hash(const struct reading *r, enum rollup_hash hash, struct span node,
+	struct span day, struct err *e)
+{
+	struct intern seen = {0};
+	char key[KEY_MAX];
+	key_day(key, node, hash == ROLLUP_DAY ? "day" : "min", day);
+	bool ok = scan(r, hash, key, day, &seen, e);
+	intern_free(&seen);
+	return ok;
+}
+
+/* --- nodes and days --------------------------------------------------------------------------- */
+
+static bool read_node(struct reading *r, struct span node, struct err *e)
+{
+	const struct period *p = tally_period(r->t);
+	r->node = tally_node_open(r->t, node);
+	for (size_t i = 0; i < p->days; i++) {
+		char day[11];
+		period_day(p, i, day);
+		if (r->progress)
+			fprintf(stderr, "\rreading %.*s %s", SPAN_ARG(node), day);
+		if (!read_hash(r, ROLLUP_DAY, node, span_str(day), e) ||
+			!read_hash(r, ROLLUP_MIN, node, span_str(day), e))
+			return false;
+		if (tally_failed(r->t))
+			return err_set(e, "out of memory");
+	}
+	return true;
+}
+
+static int by_text(const void *a, const void *b)
+{
+	const struct span *x = a, *y = b;
+	int c = memcmp(x->p, y->p, x->n < y->n ? x->n : y->n);
+	return c ? c : (x->n > y->n) - (x->n < y->n);
+}
+
+/* Names are copied: an answer lives only until the next command. */
+static bool list_nodes(const struct reading *r, struct intern *names, struct err *e)
+{
+	const struct redis_reply *a = redis_words(r->redis, e, "SMEMBERS", KEY_NODES, NULL);
+	if (!a || a->type != REDIS_ARRAY)
+		return reply_wrong(a, "SMEMBERS", e);
+	for (size_t i = 0; i < a->n; i++)
+		if (!node_name_ok(a->v[i].str))
+			tally_bad(r->t, 1);
+		else if (intern_id(names, a->v[i].str) == INTERN_NONE)
+			return err_set(e, "out of memory");
+	if (names->n)
+		qsort(names->v, names->n, sizeof *names->v, by_text);
+	return true;
+}
+
+static bool read_all(struct reading *r, struct err *e)
+{
+	struct intern names = {0};
+	bool ok = list_nodes(r, &names, e);
+	for (size_t i = 0; ok && i < names.n; i++)
+		ok = read_node(r, names.v[i], e);
+	intern_free(&names);
+	if (r->progress)
+		fputs("\r\033[K", stderr);
+	return ok;
+}
+
+bool source_redis_read(const char *url, struct tally *t, bool progress, struct err *e)
+{
+	struct redis_options o;
+	struct reading r = {.t = t, .progress = progress};
+	if (!redis_url(url, &o, e))
+		return false;
+	r.redis = redis_connect(&o, e);
+	explicit_bzero(o.password, sizeof o.password);
+	if (!r.redis)
+		return false;
+	bool ok = read_all(&r, e);
+	redis_free(r.redis);
+	return ok;
+}
+
+void source_redis_name(const char *url, char *out, size_t cap)
+{
+	struct redis_options o;
+	if (!redis_url(url, &o, NULL))
+		snprintf(out, cap, "Redis");
+	else if (o.host[0] == '/')
+		snprintf(out, cap, "Redis at %s, database %u", o.host, o.db);
+	else
+		snprintf(out, cap, "Redis at %s:%u, database %u", o.host, o.port, o.db);
+}
