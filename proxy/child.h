@@ -1,0 +1,28 @@
+/* A child of the master: the process, the socket to it, and how often it had to be started. */
+#ifndef STILE_CHILD_H
+#define STILE_CHILD_H
+
+#include "err.h"
+#include "ipc.h"
+
+#include <sys/types.h>
+
+struct child {
+	const char *role; /* "worker", "shipper": the program's first argument */
+	unsigned index;
+	pid_t pid; /* 0: not running */
+	int fd;	   /* master's end, non-blocking; -1 when not running */
+	bool ready;
+	uint64_t started_ms, again_at_ms; /* monotonic; again_at: 0 none planned */
+	unsigned deaths;		  /* in quick succession */
+	char chain[CHAIN_NAME_LEN + 1];	  /* of its journal, as it told */
+	struct chain_tip tip;
+};
+
+/* Starts this program again in that role and sends the first message. */
+bool child_start(
+	struct child *c, const struct ipc_message *setup, const int *fds, size_t n, struct err *e);
+/* Notes that it is gone; plans the next start: at once, later the more often it dies. */
+void child_gone(struct child *c);
+
+#endif

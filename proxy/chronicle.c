@@ -1,0 +1,160 @@
+/* The node's own chain. It is written seldom and waits for nobody. */
+#include "chronicle.h"
+
+#include "clock.h"
+#include "journal.h"
+#include "log.h"
+#include "record.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STEP_MS                                                                                    \
+	2000 /* wall and monotonic time may part by this much in a tick: slewing, not stepping */
+
+struct chronicle {
+	struct journal *journal;
+	const struct bundle *bundle;
+	char digest[65]; /* of the policy in force */
+	int64_t minute;	 /* last one with a checkpoint */
+	int64_t wall_ms; /* at the last tick */
+	uint64_t mono_ms;
+};
+
+static const char *day_of(void *arg, int64_t wall_ms, char out[11])
+{
+	const struct chronicle *c = arg;
+
+	snapshot_day(c->bundle->policy, wall_ms / 1000, out);
+	return out;
+}
+
+static void stamp(struct chronicle *c, struct record *r, char day[11])
+{
+	int64_t now = clock_wall_ms();
+
+	record_num(r, FIELD_T, (uint64_t)now);
+	record_str(r, FIELD_DAY, span_str(day_of(c, now, day)));
+}
+
+static void write_down(struct chronicle *c, const struct record *r)
+{
+	char line[RECORD_MAX];
+	struct buf b;
+
+	buf_init_fixed(&b, line, sizeof line);
+	if (record_encode(r, &b))
+		journal_add(c->journal, buf_spanof(&b), NULL, NULL);
+	else
+		log_error("record", "a %s record is too large and is lost", record_word(r->kind));
+	journal_hand_over(c->journal);
+	journal_poll(c->journal);
+}
+
+void chronicle_policy(struct chronicle *c, const struct bundle *b)
+{
+	struct record r;
+	char day[11], text[160];
+
+	c->bundle = b;
+	if (strcmp(c->digest, b->digest) == 0)
+		return;
+	record_init(&r, RECORD_POLICY);
+	stamp(c, &r, day);
+	record_str(&r, FIELD_DIGEST, span_str(b->digest));
+	record_str(&r, FIELD_BEFORE, span_str(c->digest));
+	record_str(&r, FIELD_CATALOGUE, snapshot_catalogue_version(b->policy));
+	snprintf(text, sizeof text, "%zu rules, %zu roles, %zu services", snapshot_rules(b->policy),
+		snapshot_roles(b->policy), snapshot_services(b->policy));
+	record_str(&r, FIELD_TEXT, span_str(text));
+	write_down(c, &r);
+	memcpy(c->digest, b->digest, sizeof c->digest);
+}
+
+struct chronicle *chronicle_open(int dir, const struct bundle *b, struct err *e)
+{
+	struct chronicle *c = calloc(1, sizeof *c);
+	struct journal_options o = {
+		.dir = dir, .node = b->settings->node, .day = day_of, .day_arg = c};
+
+	if (!c)
+		return (void)err_set(e, "out of memory"), NULL;
+	c->bundle = b;
+	c->wall_ms = clock_wall_ms();
+	c->mono_ms = clock_mono_ms();
+	c->minute = c->wall_ms / 60000;
+	c->journal = journal_open(&o, NULL, e);
+	if (!c->journal) {
+		free(c);
+		return NULL;
+	}
+	chronicle_policy(c, b);
+	return c;
+}
+
+static void add_tip(struct buf *b, const char *chain, const struct chain_tip *tip)
+{
+	if (!*chain)
+		return;
+	buf_printf(b, "%s%s:%llu:", b->n ? " " : "", chain, (unsigned long long)tip->seq);
+	buf_hex(b, tip->hash, sizeof tip->hash);
+}
+
+static void checkpoint(struct chronicle *c, const struct child *children, size_t n)
+{
+	char tips[7000], day[11];
+	struct chain_tip own;
+	struct buf b;
+	struct record r;
+
+	buf_init_fixed(&b, tips, sizeof tips);
+	journal_tip(c->journal, &own);
+	add_tip(&b, journal_chain(c->journal), &own);
+	for (size_t i = 0; i < n; i++)
+		add_tip(&b, children[i].chain, &children[i].tip);
+	record_init(&r, RECORD_MARK);
+	stamp(c, &r, day);
+	record_str(&r, FIELD_WHAT, SPAN("checkpoint"));
+	record_str(&r, FIELD_TIPS, buf_spanof(&b));
+	write_down(c, &r);
+}
+
+static void clock_stepped(struct chronicle *c, int64_t by_ms)
+{
+	struct record r;
+	char day[11], text[80];
+
+	record_init(&r, RECORD_MARK);
+	stamp(c, &r, day);
+	record_str(&r, FIELD_WHAT, SPAN("clock"));
+	snprintf(text, sizeof text, "the wall clock stepped by %+lld ms", (long long)by_ms);
+	record_str(&r, FIELD_TEXT, span_str(text));
+	write_down(c, &r);
+	log_warn("clock", "%s", text);
+}
+
+void chronicle_tick(struct chronicle *c, const struct child *children, size_t n)
+{
+	int64_t wall = clock_wall_ms();
+	uint64_t mono = clock_mono_ms();
+	int64_t by = (wall - c->wall_ms) - (int64_t)(mono - c->mono_ms);
+
+	journal_poll(c->journal);
+	c->wall_ms = wall;
+	c->mono_ms = mono;
+	if (by > STEP_MS || by < -STEP_MS)
+		clock_stepped(c, by);
+	if (wall / 60000 != c->minute) {
+		c->minute = wall / 60000;
+		checkpoint(c, children, n);
+	}
+}
+
+void chronicle_close(struct chronicle *c)
+{
+	if (!c)
+		return;
+	journal_close(c->journal, true);
+	free(c);
+}

@@ -1,0 +1,226 @@
+/*
+ * The life of a connection, in one screen:
+ *
+ *   HEAD → DECIDE ⇄ { IDENTIFY, RESOLVE } → RECORD → CONNECT → HELLO → RELAY    (CONNECT)
+ *                                                           → FORWARD → HEAD    (http requests)
+ *   any of them → REPLY → HEAD or LINGER                                        (refused, failed)
+ *   any of them → CLOSED, through conn_leave and with a reason
+ *
+ * Callbacks of libraries note their result and call conn_step; conn_step runs the step of the
+ * present state until one has to wait.
+ */
+#include "conn.h"
+
+#include "clock.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static enum step conn_nothing(struct conn *c)
+{
+	(void)c;
+	return STEP_WAIT;
+}
+
+static const struct {
+	enum step (*run)(struct conn *);
+	enum step (*late)(struct conn *);
+	size_t bound; /* offset of an int64_t in struct settings; 0: none */
+} states[] = {
+#define STATE(name, step, bound, late, text) [STATE_##name] = {step, late, bound},
+#define NO_BOUND			     0
+#define BOUND(member)			     offsetof(struct settings, member)
+#include "states.def"
+#undef STATE
+};
+
+const char *end_word(enum end_reason r)
+{
+	static const char *const words[] = {
+#define END(name, word, text) word,
+#include "ends.def"
+#undef END
+	};
+	return words[r];
+}
+
+void conn_step(struct conn *c)
+{
+	if (c->stepping) {
+		c->woken = true;
+		return;
+	}
+	c->stepping = true;
+	do {
+		c->woken = false;
+		if (c->late && c->state != STATE_CLOSED) {
+			c->late = false;
+			if (states[c->state].late && states[c->state].late(c) == STEP_WAIT)
+				continue;
+		}
+		while (states[c->state].run(c) == STEP_ON)
+			;
+	} while (c->woken && c->state != STATE_CLOSED);
+	c->stepping = false;
+	if (c->state == STATE_CLOSED)
+		free(c);
+}
+
+static void on_timer(int fd, short what, void *arg)
+{
+	struct conn *c = arg;
+
+	(void)fd, (void)what;
+	c->late = true;
+	conn_step(c);
+}
+
+enum step conn_move(struct conn *c, enum conn_state to)
+{
+	size_t bound = states[to].bound;
+	const struct bundle *b = c->rq && c->rq->bundle ? c->rq->bundle : c->w->bundle;
+
+	c->state = (uint8_t)to;
+	c->late = false;
+	if (bound)
+		loop_add(&c->timer, *(const int64_t *)((const char *)b->settings + bound));
+	else
+		loop_del(&c->timer);
+	return STEP_ON;
+}
+
+void conn_accept(struct worker *w, int fd, const struct addr *client, const struct addr *local)
+{
+	struct conn *c = calloc(1, sizeof *c);
+
+	if (!c) {
+		close(fd);
+		return;
+	}
+	c->w = w;
+	c->client = *client;
+	c->local = *local;
+	flow_init(&c->up, CLIENT);
+	flow_init(&c->down, ORIGIN);
+	c->side[ORIGIN].fd = -1;
+	endpoint_open(c, CLIENT, fd);
+	loop_init(&c->timer, w->loop, -1, 0, on_timer, c);
+	c->next = w->conns;
+	if (c->next)
+		c->next->prev = c;
+	w->conns = c;
+	w->n_conns++;
+	conn_move(c, STATE_HEAD);
+	endpoint_want(c, CLIENT, LOOP_READ);
+}
+
+static void unlink_conn(struct conn *c)
+{
+	struct worker *w = c->w;
+
+	*(c->prev ? &c->prev->next : &w->conns) = c->next;
+	if (c->next)
+		c->next->prev = c->prev;
+	w->n_conns--;
+}
+
+enum step conn_leave(struct conn *c, enum end_reason why)
+{
+	ledger_close(c, why);
+	conn_drop_request(c);
+	endpoint_close(c, CLIENT);
+	endpoint_close(c, ORIGIN);
+	flow_free(&c->up);
+	flow_free(&c->down);
+	unlink_conn(c);
+	conn_move(c, STATE_CLOSED);
+	return STEP_WAIT;
+}
+
+void conn_end(struct conn *c, enum end_reason why)
+{
+	conn_leave(c, why);
+	if (!c->stepping)
+		free(c);
+}
+
+bool conn_idle(const struct conn *c)
+{
+	return c->state == STATE_HEAD && (!c->rq || c->rq->n == 0);
+}
+
+void conn_drain(struct conn *c)
+{
+	c->draining = true;
+	if (conn_idle(c))
+		conn_end(c, END_STOPPED);
+}
+
+#define POOL_MAX 64
+
+bool conn_take_request(struct conn *c)
+{
+	struct worker *w = c->w;
+	struct request *rq = w->pool;
+	char *bytes;
+	size_t cap;
+
+	if (rq) {
+		w->pool = rq->next;
+		w->pool_n--;
+	} else {
+		rq = calloc(1, sizeof *rq);
+		if (!rq)
+			return false;
+	}
+	/* the buffers stay, all else starts anew */
+	bytes = rq->bytes, cap = rq->cap;
+	memset(&rq->bundle, 0, sizeof *rq - offsetof(struct request, bundle));
+	rq->next = NULL;
+	rq->bytes = bytes, rq->cap = cap;
+	rq->n = 0;
+	rq->parsed = false;
+	c->rq = rq;
+	return true;
+}
+
+/* What is under way is cancelled: no callback comes after this. */
+static void cancel(struct request *rq)
+{
+	if (rq->resolve)
+		resolve_cancel(rq->resolve);
+	if (rq->check)
+		identity_cancel(rq->check);
+	if (rq->ticket)
+		journal_forget(rq->ticket);
+	if (rq->dial)
+		dial_cancel(rq->dial);
+	rq->resolve = NULL, rq->check = NULL, rq->ticket = NULL, rq->dial = NULL;
+}
+
+void conn_drop_request(struct conn *c)
+{
+	struct request *rq = c->rq;
+	struct worker *w = c->w;
+
+	if (!rq)
+		return;
+	c->rq = NULL;
+	cancel(rq);
+	bundle_unref(rq->bundle);
+	rq->bundle = NULL;
+	free(rq->answer);
+	rq->answer = NULL;
+	explicit_bzero(rq->user, sizeof rq->user);
+	if (rq->bytes) /* it held credentials */
+		explicit_bzero(rq->bytes, rq->n);
+	if (w->pool_n < POOL_MAX && rq->cap <= 16384) {
+		rq->next = w->pool;
+		w->pool = rq;
+		w->pool_n++;
+		return;
+	}
+	free(rq->bytes);
+	free(rq);
+}

@@ -1,0 +1,193 @@
+/*
+ * A client's connection and its story. States are named once (states.def), moved in one function,
+ * each with its timer; a library's callback only notes its result and calls conn_step; every road
+ * leaves through conn_leave with a reason.
+ */
+#ifndef STILE_CONN_H
+#define STILE_CONN_H
+
+#include "body.h"
+#include "bundle.h"
+#include "dial.h"
+#include "flow.h"
+#include "head.h"
+#include "identity.h"
+#include "journal.h"
+#include "loop.h"
+#include "policy.h"
+#include "resolve.h"
+#include "usage.h"
+#include "worker.h"
+
+enum conn_state {
+#define STATE(name, step, bound, late, text) STATE_##name,
+#include "states.def"
+#undef STATE
+	STATE_COUNT
+};
+
+enum end_reason {
+#define END(name, word, text) END_##name,
+#include "ends.def"
+#undef END
+	END_COUNT
+};
+const char *end_word(enum end_reason r);
+
+/* What a step answers: the state moved, go on; or wait for the next event. */
+enum step { STEP_ON, STEP_WAIT };
+
+#define PERSON_LEN 24
+
+/* What is known of a given access while its bytes move: small, for it lives as long as a tunnel. */
+struct access {
+	struct bundle *bundle; /* NULL: no access is open */
+	uint64_t number;       /* of this worker's accesses: makes the id */
+	uint64_t begun_ms;     /* monotonic */
+	int32_t rule, role;
+	int32_t service; /* -1: none */
+	uint8_t part;
+	uint16_t status;
+	bool counted;		     /* in `tunnels` of some minute */
+	bool hidden;		     /* the rule records nothing of the destination */
+	char person[PERSON_LEN + 1]; /* "" where nobody logged in */
+	const char *tls;	     /* "tls", "other", "none"; static */
+	char *sni;		     /* owned; NULL where it agrees with the CONNECT name */
+	uint64_t up, down;	     /* bytes so far */
+	struct usage_ref usage;
+};
+
+/* What one request needs until its tunnel or response is done. Pooled by the worker. */
+struct request {
+	struct request *next; /* in the pool */
+	char *bytes;	      /* head, and what came with it */
+	size_t n, cap;
+	struct head_request head;
+	bool parsed;
+	bool is_head;	       /* HEAD: the answer has no body whatever it says */
+	struct bundle *bundle; /* decides the whole request */
+	struct target target;
+	struct facts facts;
+	struct verdict verdict;
+	char user[IDENTITY_USER_MAX + 1];
+	struct addr addrs[RESOLVE_ADDRS_MAX]; /* resolved, then only those that may be dialled */
+	size_t n_addrs;
+	bool resolved;
+
+	/* under way, at most one each; NULL when not */
+	struct resolve *resolve;
+	struct identity_check *check;
+	struct journal_ticket *ticket;
+	struct dial *dial;
+	/* what callbacks noted */
+	enum { NOTED_NOTHING, NOTED_OK, NOTED_FAILED } noted;
+	enum resolve_result resolve_result;
+	enum identity_result identity_result;
+	int dial_error;
+
+	/* forwarding */
+	struct body up_body, down_body;
+	char *answer; /* bytes of the response head */
+	size_t answer_n, answer_cap;
+	struct head_response response;
+	bool answered;	   /* a final response head was passed on */
+	bool close_client; /* after this response */
+	bool keep_origin;
+	bool reused;	 /* the origin's connection is a kept one */
+	size_t lingered; /* bytes read and dropped behind a refusal */
+};
+
+struct conn {
+	struct worker *w;
+	struct conn *next, *prev; /* all of the worker */
+	uint8_t state;
+	bool stepping, woken, late, draining;
+	bool origin_kept; /* the origin's connection may serve the next request */
+	struct endpoint side[2];
+	struct loop_ev timer;
+	struct flow up, down;
+	uint64_t active_ms; /* monotonic; last byte */
+	struct request *rq; /* NULL: between requests, or a tunnel */
+	struct access access;
+	struct addr client;
+	struct addr local; /* own address of this connection */
+	struct addr origin;
+	uint16_t origin_port;
+};
+
+/* Takes the accepted descriptor. */
+void conn_accept(struct worker *w, int fd, const struct addr *client, const struct addr *local);
+/* Runs the connection as far as it goes. The only function that runs steps; never entered twice. */
+void conn_step(struct conn *c);
+/* Moves to a state and sets its timer. */
+enum step conn_move(struct conn *c, enum conn_state to);
+/* The one door: ends the access with the reason, cancels what is under way, closes. For steps only:
+ * the connection is freed when the step returns. */
+enum step conn_leave(struct conn *c, enum end_reason why);
+/* Ends it from outside a step. */
+void conn_end(struct conn *c, enum end_reason why);
+/* TERM: no further requests; idle connections end at once. */
+void conn_drain(struct conn *c);
+/* Is it open for the client only, without a request under way? */
+bool conn_idle(const struct conn *c);
+
+/* A request from the worker's pool; NULL: no memory. */
+bool conn_take_request(struct conn *c);
+void conn_drop_request(struct conn *c);
+
+/* --- the rooms: steps by the name in states.def ----------------------------------------------- */
+
+/* request.c: from bytes to a parsed head */
+enum step request_read(struct conn *c);
+enum step request_late(struct conn *c);
+/* Bytes of the client that came behind the present request. False: no memory. */
+bool request_keep(struct conn *c, const void *p, size_t n);
+/* The request is done and the connection is kept: make room for the next. */
+enum step request_next(struct conn *c);
+
+/* decide.c: facts, the policy's answer, login and names */
+enum step decide_step(struct conn *c);
+enum step decide_identified(struct conn *c);
+enum step decide_login_late(struct conn *c);
+enum step decide_resolved(struct conn *c);
+
+/* ledger.c: what is written down */
+enum step ledger_open(struct conn *c);	   /* the access record; to RECORD */
+enum step ledger_recorded(struct conn *c); /* RECORD */
+enum step ledger_late(struct conn *c);
+void ledger_refusal(struct conn *c, const char *verdict, enum reason reason);
+void ledger_close(struct conn *c, enum end_reason why); /* the end record, if an access is open */
+void ledger_bytes(struct conn *c, uint64_t up, uint64_t down);
+void ledger_person(struct conn *c, const char *user); /* pseudonym; first sight in a day */
+
+/* open.c: connecting to the origin */
+enum step open_origin(struct conn *c);
+enum step open_connected(struct conn *c); /* CONNECT */
+void open_close_origin(struct conn *c);
+
+/* tunnel.c */
+enum step tunnel_start(struct conn *c);	  /* origin is connected: answer 200 */
+enum step tunnel_upgrade(struct conn *c); /* after 101: both ways from now on */
+enum step tunnel_hello(struct conn *c);
+enum step tunnel_hello_late(struct conn *c);
+enum step tunnel_relay(struct conn *c);
+enum step tunnel_late(struct conn *c);
+
+/* forward.c */
+enum step forward_start(struct conn *c); /* origin is connected: send the request */
+enum step forward_step(struct conn *c);
+enum step forward_late(struct conn *c);
+
+/* reply.c */
+enum step reply_refuse(struct conn *c, enum reason reason); /* policy's refusals; recorded */
+enum step reply_challenge(struct conn *c, bool wrong);
+enum step reply_bad_request(struct conn *c, enum head_error e);
+/* An access that was given but came to nothing: status, and how it ends. */
+enum step reply_failure(struct conn *c, int status, enum end_reason why);
+/* Shuts down the sending side and reads on for a while before it closes. */
+enum step reply_closing(struct conn *c);
+enum step reply_step(struct conn *c);
+enum step reply_linger(struct conn *c);
+enum step reply_late(struct conn *c);
+
+#endif

@@ -1,0 +1,235 @@
+/*
+ * Asking the policy. policy_evaluate answers a verdict or what it needs to know; this room fetches
+ * that (login, address, what is left of a limit) and asks again. It judges nothing itself.
+ */
+#include "conn.h"
+
+#include "clock.h"
+
+#include <string.h>
+
+static enum step refuse(struct conn *c, const struct verdict *v)
+{
+	c->rq->verdict = *v;
+	return reply_refuse(c, v->reason);
+}
+
+/* --- who ------------------------------------------------------------------------------------- */
+
+static void known(struct conn *c, struct span user)
+{
+	struct request *rq = c->rq;
+	struct span groups[IDENTITY_GROUPS_MAX];
+	size_t n = accounts_groups(rq->bundle->accounts, user, groups);
+
+	rq->facts.identity = IDENTITY_KNOWN;
+	rq->facts.roles = policy_roles(rq->bundle->policy, user, groups, n);
+	ledger_person(c, rq->user);
+}
+
+static enum step identified(struct conn *c)
+{
+	struct request *rq = c->rq;
+
+	switch (rq->identity_result) {
+	case IDENTITY_OK:
+		known(c, span_str(rq->user));
+		return conn_move(c, STATE_DECIDE);
+	case IDENTITY_WRONG:
+	case IDENTITY_MALFORMED:
+		return reply_challenge(c, true);
+	case IDENTITY_BUSY:
+		break;
+	}
+	return reply_refuse(c, REASON_LOGIN_BUSY);
+}
+
+static void on_identity(void *arg, enum identity_result r, struct span user)
+{
+	struct conn *c = arg;
+
+	c->rq->check = NULL;
+	c->rq->identity_result = r;
+	c->rq->noted = NOTED_OK;
+	if (r == IDENTITY_OK && !span_copy(user, c->rq->user, sizeof c->rq->user))
+		c->rq->identity_result = IDENTITY_MALFORMED;
+	conn_step(c);
+}
+
+static enum step ask_identity(struct conn *c)
+{
+	struct request *rq = c->rq;
+
+	if (rq->head.proxy_authorization.n == 0)
+		return reply_challenge(c, false);
+	rq->noted = NOTED_NOTHING;
+	if (identity_check(c->w->identity, rq->head.proxy_authorization, &rq->identity_result,
+		    rq->user, on_identity, c, &rq->check))
+		return identified(c);
+	return conn_move(c, STATE_IDENTIFY);
+}
+
+/* While a step waits for a library, the client's further bytes wait in its socket. */
+static enum step wait_quietly(struct conn *c)
+{
+	endpoint_want(c, CLIENT, 0);
+	return STEP_WAIT;
+}
+
+enum step decide_identified(struct conn *c)
+{
+	return c->rq->noted == NOTED_NOTHING ? wait_quietly(c) : identified(c);
+}
+
+enum step decide_login_late(struct conn *c)
+{
+	identity_cancel(c->rq->check);
+	c->rq->check = NULL;
+	return reply_refuse(c, REASON_LOGIN_BUSY);
+}
+
+/* --- where ----------------------------------------------------------------------------------- */
+
+static void on_resolved(void *arg, enum resolve_result r, const struct addr *addrs, size_t n)
+{
+	struct conn *c = arg;
+	struct request *rq = c->rq;
+
+	rq->resolve = NULL;
+	rq->resolve_result = r;
+	rq->n_addrs = r == RESOLVE_OK ? n : 0;
+	if (rq->n_addrs)
+		memcpy(rq->addrs, addrs, n * sizeof *addrs);
+	rq->noted = NOTED_OK;
+	conn_step(c);
+}
+
+static enum step ask_address(struct conn *c)
+{
+	struct request *rq = c->rq;
+
+	if (rq->head.host.literal) {
+		rq->addrs[0] = rq->head.host.addr;
+		rq->n_addrs = 1;
+		rq->resolved = true;
+		return STEP_ON;
+	}
+	rq->noted = NOTED_NOTHING;
+	conn_move(c, STATE_RESOLVE);
+	resolve_start(c->w->resolver, &rq->head.host, on_resolved, c, &rq->resolve);
+	return STEP_ON;
+}
+
+enum step decide_resolved(struct conn *c)
+{
+	struct request *rq = c->rq;
+
+	if (rq->noted == NOTED_NOTHING)
+		return wait_quietly(c);
+	if (rq->n_addrs == 0)
+		return reply_refuse(c, REASON_NO_ADDRESS);
+	rq->resolved = true;
+	return conn_move(c, STATE_DECIDE);
+}
+
+/* --- how much is left ------------------------------------------------------------------------- */
+
+/* False: more rules with limits than the facts hold; the policy's compiler bounds them. */
+static bool ask_limit(struct conn *c, const struct verdict *v)
+{
+	struct request *rq = c->rq;
+	struct facts *f = &rq->facts;
+	struct rule_view rule;
+	uint32_t retry = 0;
+	bool within;
+	/* without a login all of a network's people share the rate of the rule */
+	struct span person = span_str(*c->access.person ? c->access.person : "-");
+
+	if (f->limits == POLICY_LIMITS_MAX)
+		return false;
+	snapshot_rule(rq->bundle->policy, (size_t)v->rule, &rule);
+	within = usage_rate_take(c->w->usage, person, rule.name, &rule.requests,
+		(uint64_t)clock_wall_ms() * 1000, &retry);
+	f->limit[f->limits].rule = (uint16_t)v->rule;
+	f->limit[f->limits].spent = within ? SPENT_NO : SPENT_YES;
+	f->limit[f->limits].retry_s = retry;
+	f->limits++;
+	return true;
+}
+
+/* --- the answer --------------------------------------------------------------------------------
+ */
+
+/* Judges one candidate; limits are asked for here, as they wait for nothing. */
+static enum decision judge(struct conn *c, struct verdict *v)
+{
+	struct request *rq = c->rq;
+
+	for (;;) {
+		policy_evaluate(rq->bundle->policy, &rq->facts, v, NULL);
+		if (v->decision != DECISION_NEED || v->need != NEED_LIMIT)
+			return v->decision;
+		if (!ask_limit(c, v)) {
+			v->decision = DECISION_DENY;
+			v->reason = REASON_LIMIT;
+			return v->decision;
+		}
+	}
+}
+
+static enum step need(struct conn *c, const struct verdict *v)
+{
+	if (v->need == NEED_IDENTITY)
+		return ask_identity(c);
+	return ask_address(c);
+}
+
+/* Each address is judged; those that the first allowed one's rule allows may be dialled. None:
+ * the first address's reason. */
+static enum step judge_candidates(struct conn *c)
+{
+	struct request *rq = c->rq;
+	struct verdict first = {0}, v;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < rq->n_addrs; i++) {
+		rq->facts.address_state = ADDRESS_KNOWN;
+		rq->facts.address = rq->addrs[i];
+		rq->facts.address_is_self =
+			worker_is_self(c->w, &rq->addrs[i], rq->head.port, &c->local);
+		if (judge(c, &v) == DECISION_NEED)
+			return need(c, &v);
+		if (i == 0)
+			first = v;
+		if (v.decision != DECISION_ALLOW)
+			continue;
+		if (kept == 0)
+			rq->verdict = v;
+		if (v.rule == rq->verdict.rule)
+			rq->addrs[kept++] = rq->addrs[i];
+	}
+	if (kept == 0)
+		return refuse(c, &first);
+	rq->n_addrs = kept;
+	return ledger_open(c);
+}
+
+enum step decide_step(struct conn *c)
+{
+	struct request *rq = c->rq;
+	struct verdict v;
+
+	rq->facts.now_s = clock_wall_ms() / 1000;
+	if (rq->resolved)
+		return judge_candidates(c);
+	switch (judge(c, &v)) {
+	case DECISION_NEED:
+		return need(c, &v);
+	case DECISION_DENY:
+		return refuse(c, &v);
+	case DECISION_ALLOW:
+		break;
+	}
+	/* an allow without an address would be a broken contract of policy_evaluate */
+	return reply_refuse(c, REASON_SPECIAL);
+}

@@ -1,0 +1,228 @@
+/* Moving bytes: read into the worker's buffer, write on, keep only what was not taken. */
+#include "flow.h"
+
+#include "conn.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+void flow_init(struct flow *f, int from)
+{
+	*f = (struct flow){.from = (uint8_t)from};
+}
+
+void flow_free(struct flow *f)
+{
+	free(f->rest);
+	flow_init(f, f->from);
+}
+
+bool flow_put(struct flow *f, const void *p, size_t n)
+{
+	char *grown;
+
+	if (n == 0)
+		return true;
+	if (f->at && f->at == f->n)
+		f->at = f->n = 0;
+	grown = realloc(f->rest, f->n + n);
+	if (!grown)
+		return false;
+	f->rest = grown;
+	memcpy(f->rest + f->n, p, n);
+	f->n += (uint32_t)n;
+	return true;
+}
+
+static void count(struct conn *c, const struct flow *f, size_t n)
+{
+	if (f->from == CLIENT)
+		ledger_bytes(c, n, 0);
+	else
+		ledger_bytes(c, 0, n);
+}
+
+/* Sends to the flow's receiver. Returns bytes taken, 0 if it takes none now, -1 if it failed. */
+static ssize_t give(struct conn *c, struct flow *f, const char *p, size_t n)
+{
+	ssize_t sent;
+
+	do
+		sent = send(c->side[!f->from].fd, p, n, MSG_NOSIGNAL);
+	while (sent < 0 && errno == EINTR);
+	if (sent > 0)
+		count(c, f, (size_t)sent);
+	if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		sent = 0;
+	return sent;
+}
+
+enum flow_answer flow_flush(struct conn *c, struct flow *f)
+{
+	ssize_t sent;
+
+	if (!flow_pending(f))
+		return FLOW_ENDED;
+	sent = give(c, f, f->rest + f->at, f->n - f->at);
+	if (sent < 0)
+		return FLOW_SINK;
+	f->at += (uint32_t)sent;
+	if (flow_pending(f))
+		return FLOW_WAIT;
+	free(f->rest);
+	f->rest = NULL;
+	f->at = f->n = 0;
+	return FLOW_ENDED;
+}
+
+/* The end of what the source says, in the terms of the body. */
+static enum flow_answer source_ended(struct flow *f)
+{
+	f->ended = true;
+	if (f->body && !body_done(f->body) && f->body->framing != BODY_UNTIL_CLOSE)
+		return FLOW_SHORT;
+	return FLOW_ENDED;
+}
+
+/* How much may be read: never past a body of known length, so that what follows it stays in the
+ * socket. */
+static size_t wanted(const struct flow *f)
+{
+	if (f->body && f->body->framing == BODY_LENGTH && f->body->left < FLOW_BUFFER)
+		return (size_t)f->body->left;
+	return FLOW_BUFFER;
+}
+
+/* One piece from the source to the receiver. */
+static enum flow_answer piece(struct conn *c, struct flow *f, size_t *moved)
+{
+	struct endpoint *end = &c->side[f->from];
+	char *p = c->w->scratch;
+	size_t ask = wanted(f), used;
+	ssize_t n, sent;
+	bool excess = false;
+
+	do
+		n = recv(end->fd, p, ask, 0);
+	while (n < 0 && errno == EINTR);
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+		end->ready &= (uint8_t)~LOOP_READ;
+		return FLOW_WAIT;
+	}
+	if (n < 0)
+		return FLOW_SOURCE;
+	if (n == 0)
+		return source_ended(f);
+	if ((size_t)n < ask) /* level-triggered: what comes later is told again */
+		end->ready &= (uint8_t)~LOOP_READ;
+	used = (size_t)n;
+	if (f->body) {
+		enum body_answer a = body_take(f->body, span_of(p, (size_t)n), &used);
+
+		if (a == BODY_BAD)
+			return FLOW_BAD;
+		f->ended = a == BODY_DONE;
+		excess = used < (size_t)n;
+	}
+	*moved += used;
+	c->active_ms = c->w->now_ms;
+	sent = give(c, f, p, used);
+	if (sent < 0)
+		return FLOW_SINK;
+	if ((size_t)sent < used && !flow_put(f, p + sent, used - (size_t)sent))
+		return FLOW_MEMORY;
+	/* a client's next request, or an origin's unasked-for bytes */
+	if (excess && f->from == CLIENT) {
+		if (!request_keep(c, p + used, (size_t)n - used))
+			return FLOW_MEMORY;
+	} else if (excess) {
+		c->rq->keep_origin = false;
+	}
+	return FLOW_WAIT;
+}
+
+enum flow_answer flow_pump(struct conn *c, struct flow *f)
+{
+	size_t moved = 0;
+
+	for (;;) {
+		enum flow_answer a = flow_flush(c, f);
+
+		if (a != FLOW_ENDED)
+			return a;
+		if (f->ended)
+			return FLOW_ENDED;
+		if (!(c->side[f->from].ready & LOOP_READ))
+			return FLOW_WAIT;
+		if (moved >= FLOW_TURN) /* level-triggered: the loop comes back */
+			return FLOW_WAIT;
+		a = piece(c, f, &moved);
+		if (a != FLOW_WAIT)
+			return a;
+	}
+}
+
+void flow_watch(struct conn *c)
+{
+	bool up = flow_pending(&c->up), down = flow_pending(&c->down);
+
+	endpoint_want(c, CLIENT, (!up && !c->up.ended ? LOOP_READ : 0) | (down ? LOOP_WRITE : 0));
+	endpoint_want(c, ORIGIN, (!down && !c->down.ended ? LOOP_READ : 0) | (up ? LOOP_WRITE : 0));
+}
+
+static void on_ready(struct conn *c, int side, short what)
+{
+	c->side[side].ready |= (uint8_t)(what & (LOOP_READ | LOOP_WRITE));
+	conn_step(c);
+}
+
+static void on_client(int fd, short what, void *arg)
+{
+	(void)fd;
+	on_ready(arg, CLIENT, what);
+}
+
+static void on_origin(int fd, short what, void *arg)
+{
+	(void)fd;
+	on_ready(arg, ORIGIN, what);
+}
+
+void endpoint_want(struct conn *c, int side, uint8_t want)
+{
+	struct endpoint *end = &c->side[side];
+
+	if (end->want == want || end->fd < 0)
+		return;
+	if (end->want)
+		loop_del(&end->ev);
+	end->want = want;
+	if (!want)
+		return;
+	loop_init(&end->ev, c->w->loop, end->fd, want | LOOP_PERSIST,
+		side == CLIENT ? on_client : on_origin, c);
+	loop_add(&end->ev, -1);
+}
+
+void endpoint_open(struct conn *c, int side, int fd)
+{
+	struct endpoint *end = &c->side[side];
+
+	end->fd = fd;
+	end->want = end->ready = 0;
+}
+
+void endpoint_close(struct conn *c, int side)
+{
+	struct endpoint *end = &c->side[side];
+
+	if (end->fd < 0)
+		return;
+	endpoint_want(c, side, 0);
+	close(end->fd);
+	end->fd = -1;
+	end->ready = 0;
+}

@@ -1,0 +1,67 @@
+/*
+ * Moving bytes from one end of a connection to the other. Nothing is kept for a silent flow: bytes
+ * pass through a buffer of the worker, and only what the receiver did not take is copied.
+ */
+#ifndef STILE_FLOW_H
+#define STILE_FLOW_H
+
+#include "body.h"
+#include "loop.h"
+
+struct conn;
+
+enum { CLIENT, ORIGIN };
+
+/* One end: a socket and what is known of its readiness. */
+struct endpoint {
+	int fd;	       /* -1: none */
+	uint8_t want;  /* LOOP_READ | LOOP_WRITE: what the event is set for */
+	uint8_t ready; /* what the loop said and nobody used up yet */
+	struct loop_ev ev;
+};
+
+struct flow {
+	char *rest;	   /* bytes that the receiver has not taken yet; owned */
+	uint32_t at, n;	   /* the rest is rest[at..n) */
+	uint8_t from;	   /* CLIENT or ORIGIN */
+	bool ended;	   /* nothing more will come */
+	bool shut;	   /* and the receiver was told */
+	bool decode;	   /* chunked at the source, plain for the receiver (HTTP/1.0 clients) */
+	struct body *body; /* followed by its framing; NULL: everything until the end */
+};
+
+enum flow_answer {
+	FLOW_WAIT,   /* for either end */
+	FLOW_ENDED,  /* the source ended, or the body is complete, and all is delivered */
+	FLOW_SHORT,  /* the source ended in the middle of a body */
+	FLOW_BAD,    /* the bytes break the body's grammar */
+	FLOW_SOURCE, /* the source failed */
+	FLOW_SINK,   /* the receiver failed */
+	FLOW_MEMORY
+};
+
+#define FLOW_BUFFER (256u << 10) /* a worker's buffer: a piece moves at most this */
+#define FLOW_TURN   (1u << 20)	 /* bytes of one flow before others have their turn */
+
+void flow_init(struct flow *f, int from);
+void flow_free(struct flow *f);
+/* Bytes to send before anything else. False: no memory. */
+bool flow_put(struct flow *f, const void *p, size_t n);
+static inline bool flow_pending(const struct flow *f)
+{
+	return f->n > f->at;
+}
+/* Moves what can be moved, within a turn. Bytes written are counted for the connection's access. */
+enum flow_answer flow_pump(struct conn *c, struct flow *f);
+/* Sends only what is pending. */
+enum flow_answer flow_flush(struct conn *c, struct flow *f);
+/* Watches both ends for what the flows can use: reading where nothing is pending, writing where
+ * something is. */
+void flow_watch(struct conn *c);
+
+/* Sets what the loop watches for; costs nothing when nothing changes. */
+void endpoint_want(struct conn *c, int side, uint8_t want);
+void endpoint_open(struct conn *c, int side, int fd);
+void endpoint_close(struct conn *c, int side);
+
+#endif

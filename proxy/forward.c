@@ -1,0 +1,429 @@
+/*
+ * Plain http requests: the message is rebuilt from what was parsed, never copied through; bodies
+ * are followed by their framing; what leaves has exactly one reading (RFC 9112 6, RFC 9110 7.6).
+ */
+#include "conn.h"
+
+#include "buf.h"
+#include "clock.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#define VIA "1.1 stile"
+
+static bool is(struct span name, const char *what)
+{
+	return span_caseeq(name, span_str(what));
+}
+
+/* Fields that are written anew, or that end at this proxy. */
+static bool own_field(struct span name)
+{
+	return is(name, "Host") || is(name, "Content-Length") || is(name, "Transfer-Encoding") ||
+	       is(name, "Proxy-Authorization") || is(name, "Proxy-Connection") ||
+	       is(name, "Keep-Alive") || is(name, "TE");
+}
+
+static void field(struct buf *b, struct span name, struct span value)
+{
+	buf_span(b, name);
+	buf_adds(b, ": ");
+	buf_span(b, value);
+	buf_adds(b, "\r\n");
+}
+
+static void fields(struct buf *b, const struct head_field *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!own_field(v[i].name) && !head_hop_by_hop(v, n, v[i].name))
+			field(b, v[i].name, v[i].value);
+	buf_adds(b, "Via: " VIA "\r\n");
+}
+
+static void framing(struct buf *b, enum head_body body, uint64_t length)
+{
+	if (body == BODY_LENGTH)
+		buf_printf(b, "Content-Length: %llu\r\n", (unsigned long long)length);
+	else if (body == BODY_CHUNKED)
+		buf_adds(b, "Transfer-Encoding: chunked\r\n");
+}
+
+static void upgrade(struct buf *b, const struct head_field *v, size_t n)
+{
+	const struct head_field *f = head_find(v, n, "Upgrade");
+
+	buf_adds(b, "Connection: upgrade\r\n");
+	if (f)
+		field(b, SPAN("Upgrade"), f->value);
+}
+
+/* --- the request
+ * ----------------------------------------------------------------------------------- */
+
+static void request_head(const struct head_request *h, struct buf *b)
+{
+	char host[HOST_MAX + 3];
+
+	buf_span(b, h->method);
+	buf_addc(b, ' ');
+	if (h->path.n == 0 && is(h->method, "OPTIONS"))
+		buf_addc(b, '*'); /* RFC 9112 3.2.4 */
+	else if (h->path.n == 0 || h->path.p[0] != '/')
+		buf_addc(b, '/');
+	buf_span(b, h->path);
+	host_text(&h->host, host);
+	buf_printf(b, " HTTP/1.1\r\nHost: %s", host);
+	if (h->port != 80)
+		buf_printf(b, ":%u", h->port);
+	buf_adds(b, "\r\n");
+	fields(b, h->field, h->n);
+	if (h->upgrade)
+		upgrade(b, h->field, h->n);
+	framing(b, h->body, h->length);
+	buf_adds(b, "\r\n");
+}
+
+/* Body bytes that came with the head; what lies behind the body stays for the next request. */
+static bool early_body(struct conn *c)
+{
+	struct request *rq = c->rq;
+	char *p = rq->bytes + rq->head.size;
+	size_t n = rq->n - rq->head.size, used = 0;
+	enum body_answer a = body_take(&rq->up_body, span_of(p, n), &used);
+
+	if (a == BODY_BAD || !flow_put(&c->up, p, used))
+		return false;
+	memmove(p, p + used, n - used);
+	rq->n -= used;
+	c->up.ended = a == BODY_DONE;
+	return true;
+}
+
+enum step forward_start(struct conn *c)
+{
+	struct request *rq = c->rq;
+	struct buf b;
+	bool ok;
+
+	buf_init(&b);
+	request_head(&rq->head, &b);
+	flow_free(&c->up);
+	flow_free(&c->down);
+	ok = !b.failed && flow_put(&c->up, b.p, b.n);
+	buf_free(&b);
+	if (!ok)
+		return reply_failure(c, 503, END_NO_MEMORY);
+	body_start(&rq->up_body, rq->head.body, rq->head.length);
+	if (!early_body(c))
+		return reply_failure(c, 400, END_CLIENT_BAD);
+	c->up.body = &rq->up_body;
+	rq->answer_n = 0;
+	rq->answered = false;
+	rq->close_client = !rq->head.keep_alive || c->draining;
+	rq->keep_origin = true;
+	c->active_ms = c->w->now_ms;
+	return conn_move(c, STATE_FORWARD);
+}
+
+/* --- the response
+ * ----------------------------------------------------------------------------------- */
+
+static void date(struct buf *b)
+{
+	char text[64];
+	time_t now = (time_t)(clock_wall_ms() / 1000);
+	struct tm tm;
+
+	strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &tm));
+	field(b, SPAN("Date"), span_str(text));
+}
+
+/* A response without body may still say how long one would be (RFC 9110 8.6). */
+static void response_framing(const struct request *rq, const struct head_response *r, struct buf *b)
+{
+	const struct head_field *length = head_find(r->field, r->n, "Content-Length");
+
+	if (r->body != BODY_NONE)
+		framing(b, r->body, r->length);
+	else if (length && (rq->is_head || r->status == 304))
+		field(b, SPAN("Content-Length"), length->value);
+}
+
+static void response_head(const struct request *rq, const struct head_response *r, struct buf *b)
+{
+	buf_printf(b, "HTTP/1.1 %u ", r->status);
+	buf_span(b, r->reason);
+	buf_adds(b, "\r\n");
+	fields(b, r->field, r->n);
+	if (r->status == 101)
+		upgrade(b, r->field, r->n);
+	else if (r->status >= 200 && !head_find(r->field, r->n, "Date"))
+		date(b);
+	if (r->status >= 200)
+		response_framing(rq, r, b);
+	if (r->status >= 200 && rq->close_client)
+		buf_adds(b, "Connection: close\r\n");
+	else if (r->status >= 200 && rq->head.minor == 0)
+		buf_adds(b, "Connection: keep-alive\r\n");
+	buf_adds(b, "\r\n");
+}
+
+/* 1: more; 0: nothing now; -1: closed; -2: failed; -3: no memory or too large. */
+static int receive(struct conn *c)
+{
+	struct request *rq = c->rq;
+	struct endpoint *end = &c->side[ORIGIN];
+	ssize_t n;
+
+	if (!(end->ready & LOOP_READ))
+		return 0;
+	if (rq->answer_n == rq->answer_cap) {
+		size_t cap = rq->answer_cap ? rq->answer_cap * 2 : 4096;
+		char *grown = cap <= 2 * HEAD_MAX ? realloc(rq->answer, cap) : NULL;
+
+		if (!grown)
+			return -3;
+		rq->answer = grown;
+		rq->answer_cap = cap;
+	}
+	do
+		n = recv(end->fd, rq->answer + rq->answer_n, rq->answer_cap - rq->answer_n, 0);
+	while (n < 0 && errno == EINTR);
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+		end->ready &= (uint8_t)~LOOP_READ;
+		return 0;
+	}
+	if (n <= 0)
+		return n == 0 ? -1 : -2;
+	if ((size_t)n < rq->answer_cap - rq->answer_n)
+		end->ready &= (uint8_t)~LOOP_READ;
+	rq->answer_n += (size_t)n;
+	c->active_ms = c->w->now_ms;
+	return 1;
+}
+
+/* The origin closed a kept connection just when it was used again: once more, on a new one. Only
+ * where nothing of the answer came and a second request does no harm (RFC 9112 9.3.1). */
+static bool may_retry(const struct conn *c)
+{
+	const struct request *rq = c->rq;
+
+	return rq->reused && rq->answer_n == 0 && rq->head.body == BODY_NONE &&
+	       (rq->is_head || is(rq->head.method, "GET") || is(rq->head.method, "OPTIONS"));
+}
+
+static enum step origin_failed(struct conn *c, enum end_reason why)
+{
+	if (may_retry(c))
+		return open_close_origin(c), open_origin(c);
+	if (c->rq->answered)
+		return conn_leave(c, why);
+	return reply_failure(c, 502, why);
+}
+
+/* What of the answer's bytes lies behind its head is the beginning of its body. */
+static enum step body_begins(struct conn *c)
+{
+	struct request *rq = c->rq;
+	const char *p = rq->answer + rq->response.size;
+	size_t n = rq->answer_n - rq->response.size, used = 0;
+	enum body_answer a;
+
+	body_start(&rq->down_body, rq->response.body, rq->response.length);
+	a = body_take(&rq->down_body, span_of(p, n), &used);
+	if (a == BODY_BAD)
+		return conn_leave(c, END_ORIGIN_BAD);
+	if (used < n) /* never another response (RFC 9112 6.3) */
+		rq->keep_origin = false;
+	if (!flow_put(&c->down, p, used))
+		return conn_leave(c, END_NO_MEMORY);
+	c->down.body = &rq->down_body;
+	c->down.ended = a == BODY_DONE;
+	return STEP_ON;
+}
+
+static bool put_head(struct conn *c, const struct head_response *r)
+{
+	struct buf b;
+	bool ok;
+
+	buf_init(&b);
+	response_head(c->rq, r, &b);
+	ok = !b.failed && flow_put(&c->down, b.p, b.n);
+	buf_free(&b);
+	return ok;
+}
+
+static void drop_answer(struct request *rq, size_t n)
+{
+	memmove(rq->answer, rq->answer + n, rq->answer_n - n);
+	rq->answer_n -= n;
+}
+
+/* A head is whole: an interim one is passed on to those who know such (RFC 9110 15.2), a final one
+ * begins the body. */
+static enum step head_came(struct conn *c)
+{
+	struct request *rq = c->rq;
+	struct head_response *r = &rq->response;
+
+	if (r->status == 101) {
+		if (!rq->head.upgrade)
+			return origin_failed(c, END_ORIGIN_BAD);
+		if (!put_head(c, r) ||
+			!flow_put(&c->down, rq->answer + r->size, rq->answer_n - r->size))
+			return conn_leave(c, END_NO_MEMORY);
+		c->access.status = 101;
+		return tunnel_upgrade(c);
+	}
+	if (r->status < 200) {
+		if (rq->head.minor == 1 && !put_head(c, r))
+			return conn_leave(c, END_NO_MEMORY);
+		drop_answer(rq, r->size);
+		return STEP_ON;
+	}
+	rq->answered = true;
+	c->access.status = r->status;
+	rq->keep_origin &= r->keep_alive && r->body != BODY_UNTIL_CLOSE;
+	if (r->body == BODY_UNTIL_CLOSE || (r->body == BODY_CHUNKED && rq->head.minor == 0))
+		rq->close_client = true;
+	c->down.decode = r->body == BODY_CHUNKED && rq->head.minor == 0;
+	if (c->down.decode)
+		r->body = BODY_UNTIL_CLOSE; /* as the client will see it */
+	if (!put_head(c, r))
+		return conn_leave(c, END_NO_MEMORY);
+	if (c->down.decode)
+		r->body = BODY_CHUNKED;
+	return body_begins(c);
+}
+
+/* Reads the response's head. */
+static enum step await_answer(struct conn *c)
+{
+	struct request *rq = c->rq;
+	int got = rq->answer_n ? 1 : receive(c);
+
+	for (; got > 0; got = receive(c)) {
+		enum head_answer a = head_parse_response(
+			span_of(rq->answer, rq->answer_n), rq->is_head, &rq->response);
+
+		if (a == HEAD_BAD)
+			return origin_failed(c, END_ORIGIN_BAD);
+		if (a == HEAD_DONE)
+			return head_came(c);
+	}
+	if (got == -1)
+		return origin_failed(c, rq->answer_n ? END_ORIGIN_SHORT : END_ORIGIN_CLOSED);
+	if (got < 0)
+		return origin_failed(c, got == -2 ? END_ORIGIN_BROKE : END_ORIGIN_BAD);
+	return STEP_WAIT;
+}
+
+/* --- both together
+ * ------------------------------------------------------------------------------------ */
+
+static enum step finished(struct conn *c)
+{
+	struct request *rq = c->rq;
+	bool whole = c->up.ended && !flow_pending(&c->up);
+
+	c->origin_kept = rq->keep_origin && whole;
+	if (!c->origin_kept)
+		open_close_origin(c);
+	ledger_close(c, END_DONE);
+	if (!whole) /* the rest of the request is still coming */
+		return reply_closing(c);
+	return rq->close_client ? conn_leave(c, END_DONE) : request_next(c);
+}
+
+/* The request's way up. True: go on. */
+static bool send_up(struct conn *c, enum step *step)
+{
+	switch (flow_pump(c, &c->up)) {
+	case FLOW_WAIT:
+	case FLOW_ENDED:
+		return true;
+	case FLOW_SINK: /* it may have answered before it had all */
+		if (may_retry(c)) {
+			*step = origin_failed(c, END_ORIGIN_BROKE);
+			return false;
+		}
+		flow_free(&c->up);
+		c->up.ended = true;
+		c->rq->keep_origin = false;
+		c->rq->close_client = true;
+		return true;
+	case FLOW_BAD:
+		*step = c->rq->answered ? conn_leave(c, END_CLIENT_BAD)
+					: reply_failure(c, 400, END_CLIENT_BAD);
+		return false;
+	case FLOW_SHORT:
+	case FLOW_SOURCE:
+		*step = conn_leave(c, END_CLIENT_CLOSED);
+		return false;
+	case FLOW_MEMORY:
+		break;
+	}
+	*step = conn_leave(c, END_NO_MEMORY);
+	return false;
+}
+
+static enum step send_down(struct conn *c)
+{
+	switch (flow_pump(c, &c->down)) {
+	case FLOW_WAIT:
+		break;
+	case FLOW_ENDED:
+		return finished(c);
+	case FLOW_SHORT:
+		return conn_leave(c, END_ORIGIN_SHORT);
+	case FLOW_BAD:
+		return conn_leave(c, END_ORIGIN_BAD);
+	case FLOW_SOURCE:
+		return conn_leave(c, END_ORIGIN_BROKE);
+	case FLOW_SINK:
+		return conn_leave(c, END_CLIENT_BROKE);
+	case FLOW_MEMORY:
+		return conn_leave(c, END_NO_MEMORY);
+	}
+	flow_watch(c);
+	return STEP_WAIT;
+}
+
+enum step forward_step(struct conn *c)
+{
+	enum step step;
+
+	if (!send_up(c, &step))
+		return step;
+	while (!c->rq->answered) {
+		step = await_answer(c);
+		if (step == STEP_ON && c->state == STATE_FORWARD)
+			continue;
+		if (step == STEP_WAIT && c->state == STATE_FORWARD) {
+			if (flow_flush(c, &c->down) == FLOW_SINK) /* interim responses */
+				return conn_leave(c, END_CLIENT_BROKE);
+			flow_watch(c);
+		}
+		return step;
+	}
+	return send_down(c);
+}
+
+enum step forward_late(struct conn *c)
+{
+	int64_t bound = c->access.bundle->settings->stall_ms;
+	int64_t silent = (int64_t)(clock_mono_ms() - c->active_ms);
+
+	if (silent < bound) {
+		loop_add(&c->timer, bound - silent);
+		return STEP_WAIT;
+	}
+	if (c->rq->answered)
+		return conn_leave(c, END_STALLED);
+	return reply_failure(c, 504, END_STALLED);
+}

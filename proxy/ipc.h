@@ -1,0 +1,49 @@
+/*
+ * Messages between the master and its children: SOCK_SEQPACKET, a fixed head, descriptors beside
+ * it. Who is on the other end is the same program, so plain structs travel.
+ */
+#ifndef STILE_IPC_H
+#define STILE_IPC_H
+
+#include "chain.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define IPC_FDS_MAX  24
+#define IPC_CHILD_FD 3 /* the child's end, by convention */
+
+enum ipc_type {
+	/* master → child */
+	IPC_SETUP,  /* worker: bundle, shared memory of usage, of logins, journal folder, listeners
+		       …;  shipper: bundle, journal root, own journal folder */
+	IPC_BUNDLE, /* a new bundle to open and check */
+	IPC_COMMIT, /* use the one checked last */
+	IPC_ABORT,  /* drop it, keep the old one */
+	IPC_DRAIN,  /* listeners close; tunnels may go on for the drain time; then exit */
+	IPC_STOP,   /* end now, with all records */
+	/* child → master */
+	IPC_READY,  /* set up and serving, or the bundle is fine */
+	IPC_FAILED, /* text says why */
+	IPC_TIP	    /* a writer's tip, for the node's checkpoint */
+};
+
+struct ipc_message {
+	enum ipc_type type;
+	uint32_t index;	     /* of the worker */
+	uint32_t generation; /* of the bundle */
+	uint32_t n_listen;
+	uint32_t workers; /* how many share the memory */
+	char chain[CHAIN_NAME_LEN + 1];
+	struct chain_tip tip;
+	char text[300];
+};
+
+/* False with errno: the other end is gone, or the queue is full (EAGAIN). */
+bool ipc_send(int fd, const struct ipc_message *m, const int *fds, size_t n);
+/* Received descriptors are close-on-exec. 1: a message; 0: nothing now; -1: the other end is gone.
+ */
+int ipc_receive(int fd, struct ipc_message *m, int fds[IPC_FDS_MAX], size_t *n);
+
+#endif

@@ -1,0 +1,355 @@
+/*
+ * What is written down about a connection: its access, its end, its refusals, its bytes. Records
+ * are put together here and nowhere else in the proxy.
+ */
+#include "conn.h"
+
+#include "clock.h"
+#include "log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ID_LEN 40
+
+/* Text that a record under construction points to. */
+struct store {
+	char day[11], id[ID_LEN], label[HOST_MAX + 1],
+		roles[POLICY_ROLES_MAX * (POLICY_NAME_MAX + 1)],
+		observed[POLICY_SEEN_MAX * (POLICY_NAME_MAX + 1)];
+};
+
+static void stamp(struct conn *c, struct record *r, struct store *s)
+{
+	int64_t now = clock_wall_ms();
+
+	worker_day(c->w, now, s->day);
+	record_num(r, FIELD_T, (uint64_t)now);
+	record_str(r, FIELD_DAY, span_str(s->day));
+}
+
+/* "<first digits of the chain>-<number>": unique as far as chains are. */
+static void access_id(const struct conn *c, char out[ID_LEN])
+{
+	snprintf(out, ID_LEN, "%.16s-%llx", journal_chain(c->w->journal),
+		(unsigned long long)c->access.number);
+}
+
+static struct span role_list(const struct snapshot *p, uint64_t roles, char *out, size_t cap)
+{
+	struct buf b;
+
+	buf_init_fixed(&b, out, cap);
+	for (size_t i = 0; roles; i++, roles >>= 1)
+		if (roles & 1) {
+			if (b.n)
+				buf_addc(&b, ' ');
+			buf_span(&b, snapshot_role(p, i));
+		}
+	return buf_spanof(&b);
+}
+
+static struct span observed_list(
+	const struct snapshot *p, const struct verdict *v, char *out, size_t cap)
+{
+	struct rule_view rule;
+	struct buf b;
+
+	buf_init_fixed(&b, out, cap);
+	for (size_t i = 0; i < v->seen; i++) {
+		snapshot_rule(p, v->seen_rule[i], &rule);
+		if (b.n)
+			buf_addc(&b, ' ');
+		buf_span(&b, rule.name);
+	}
+	return buf_spanof(&b);
+}
+
+/* Rule, role and what they carry: the same in access, usage and refusals. */
+static void rule_fields(const struct snapshot *p, int32_t rule, int32_t role, struct record *r)
+{
+	struct rule_view view;
+
+	if (role >= 0)
+		record_str(r, FIELD_ROLE, snapshot_role(p, (size_t)role));
+	if (rule < 0)
+		return;
+	snapshot_rule(p, (size_t)rule, &view);
+	record_str(r, FIELD_RULE, view.name);
+	record_str(r, FIELD_PURPOSE, view.purpose);
+}
+
+static void service_fields(const struct snapshot *p, int32_t service, struct record *r)
+{
+	if (service < 0)
+		return;
+	record_str(r, FIELD_SERVICE, snapshot_service(p, (size_t)service));
+	record_str(r, FIELD_ZONE, snapshot_service_zone(p, (size_t)service));
+}
+
+static enum rule_record record_setting(const struct snapshot *p, int32_t rule)
+{
+	struct rule_view view;
+
+	if (rule < 0)
+		return RECORD_SERVICE;
+	snapshot_rule(p, (size_t)rule, &view);
+	return view.record;
+}
+
+/* The one service that a host belongs to; hosts shared by several belong to none. */
+static int32_t one_service(const struct target *t)
+{
+	return t->services == 1 ? t->service[0].service : -1;
+}
+
+/* All of an ACCESS record but time, id and count: what refusals of a minute have in common. */
+static void access_fields(
+	struct conn *c, const char *verdict, enum reason reason, struct record *r, struct store *s)
+{
+	const struct request *rq = c->rq;
+	const struct snapshot *p;
+
+	record_init(r, RECORD_ACCESS);
+	record_str(r, FIELD_VERDICT, span_str(verdict));
+	record_str(r, FIELD_REASON, span_str(reason_info(reason)->word));
+	record_str(r, FIELD_USER, span_str(c->access.person));
+	if (!rq || !rq->bundle)
+		return;
+	p = rq->bundle->policy;
+	record_str(
+		r, FIELD_PROTO, rq->head.form == FORM_AUTHORITY ? SPAN("connect") : SPAN("http"));
+	if (!rq->facts.host)
+		return;
+	enum rule_record setting = record_setting(p, rq->verdict.rule);
+
+	policy_label(p, &rq->head.host, &rq->target, setting, s->label, sizeof s->label);
+	record_str(r, FIELD_TO, span_str(s->label));
+	record_num(r, FIELD_PORT, rq->head.port);
+	if (setting != RECORD_NONE) {
+		service_fields(p, one_service(&rq->target), r);
+		if (rq->target.services)
+			record_str(r, FIELD_PART,
+				span_str(part_word((enum service_part)rq->target.service[0].part)));
+		record_str(r, FIELD_COUNTRY, span_str(rq->verdict.country));
+	}
+	rule_fields(p, rq->verdict.rule, rq->verdict.role, r);
+	record_str(r, FIELD_ROLES, role_list(p, rq->verdict.roles, s->roles, sizeof s->roles));
+	record_str(
+		r, FIELD_OBSERVED, observed_list(p, &rq->verdict, s->observed, sizeof s->observed));
+}
+
+static struct journal_ticket *write_down(
+	struct conn *c, const struct record *r, journal_done_fn *done)
+{
+	char line[RECORD_MAX];
+	struct buf b;
+	struct journal_ticket *t;
+
+	buf_init_fixed(&b, line, sizeof line);
+	if (!record_encode(r, &b)) {
+		log_error("record", "a record of kind %s does not fit %u bytes and is lost",
+			record_word(r->kind), RECORD_MAX);
+		return NULL;
+	}
+	t = journal_add(c->w->journal, buf_spanof(&b), done, c);
+	worker_note_record(c->w);
+	return t;
+}
+
+/* --- an access that is given --------------------------------------------------------------------
+ */
+
+static void on_recorded(void *arg, bool ok)
+{
+	struct conn *c = arg;
+
+	c->rq->ticket = NULL;
+	c->rq->noted = ok ? NOTED_OK : NOTED_FAILED;
+	conn_step(c);
+}
+
+static void begin_access(struct conn *c)
+{
+	struct request *rq = c->rq;
+	struct access *a = &c->access;
+
+	a->bundle = bundle_ref(rq->bundle);
+	a->number = ++c->w->accesses;
+	a->begun_ms = clock_mono_ms();
+	a->rule = rq->verdict.rule;
+	a->role = rq->verdict.role;
+	a->hidden = record_setting(rq->bundle->policy, a->rule) == RECORD_NONE;
+	a->service = a->hidden ? -1 : one_service(&rq->target);
+	a->part = rq->target.services ? rq->target.service[0].part : PART_CORE;
+	a->status = 0;
+	a->counted = false;
+	a->tls = NULL;
+	a->up = a->down = 0;
+	a->usage = (struct usage_ref){.slot = UINT32_MAX};
+}
+
+enum step ledger_open(struct conn *c)
+{
+	struct record r;
+	struct store s;
+
+	begin_access(c);
+	access_fields(c, "allow", c->rq->verdict.reason, &r, &s);
+	stamp(c, &r, &s);
+	access_id(c, s.id);
+	record_str(&r, FIELD_ID, span_str(s.id));
+	c->rq->noted = NOTED_NOTHING;
+	conn_move(c, STATE_RECORD);
+	c->rq->ticket = write_down(c, &r, on_recorded);
+	if (!c->rq->ticket)
+		c->rq->noted = NOTED_FAILED;
+	return STEP_ON;
+}
+
+/* The access is not in the journal: what the administrator chose holds. */
+static enum step unrecorded(struct conn *c)
+{
+	if (c->rq->bundle->settings->on_failure_allow)
+		return open_origin(c);
+	return reply_failure(c, 503, END_NO_RECORD);
+}
+
+enum step ledger_recorded(struct conn *c)
+{
+	switch (c->rq->noted) {
+	case NOTED_NOTHING:
+		endpoint_want(c, CLIENT, 0);
+		return STEP_WAIT;
+	case NOTED_OK:
+		return open_origin(c);
+	case NOTED_FAILED:
+		break;
+	}
+	return unrecorded(c);
+}
+
+enum step ledger_late(struct conn *c)
+{
+	journal_forget(c->rq->ticket);
+	c->rq->ticket = NULL;
+	return unrecorded(c);
+}
+
+/* --- its end -------------------------------------------------------------------------------------
+ */
+
+void ledger_close(struct conn *c, enum end_reason why)
+{
+	struct access *a = &c->access;
+	struct record r;
+	struct store s;
+
+	if (!a->bundle)
+		return;
+	record_init(&r, RECORD_END);
+	stamp(c, &r, &s);
+	access_id(c, s.id);
+	record_str(&r, FIELD_ID, span_str(s.id));
+	record_str(&r, FIELD_USER, span_str(a->person));
+	record_str(&r, FIELD_REASON, span_str(end_word(why)));
+	if (a->status)
+		record_num(&r, FIELD_STATUS, a->status);
+	record_num(&r, FIELD_UP, a->up);
+	record_num(&r, FIELD_DOWN, a->down);
+	record_num(&r, FIELD_MS, clock_mono_ms() - a->begun_ms);
+	record_str(&r, FIELD_TLS, span_str(a->tls));
+	if (!a->hidden)
+		record_str(&r, FIELD_SNI, span_str(a->sni));
+	write_down(c, &r, NULL);
+	free(a->sni);
+	a->sni = NULL;
+	bundle_unref(a->bundle);
+	a->bundle = NULL;
+}
+
+/* --- refusals
+ * ------------------------------------------------------------------------------------- */
+
+void ledger_refusal(struct conn *c, const char *verdict, enum reason reason)
+{
+	struct record r;
+	struct store s;
+
+	access_fields(c, verdict, reason, &r, &s);
+	if (!usage_refusal(c->w->usage, &r, clock_wall_ms()))
+		return;
+	stamp(c, &r, &s);
+	record_num(&r, FIELD_N, 1);
+	write_down(c, &r, NULL);
+}
+
+/* --- bytes
+ * ----------------------------------------------------------------------------------------- */
+
+static void usage_fields(const struct access *a, struct record *r)
+{
+	const struct snapshot *p = a->bundle->policy;
+
+	record_init(r, RECORD_USAGE);
+	record_str(r, FIELD_USER, span_str(a->person));
+	service_fields(p, a->service, r);
+	rule_fields(p, a->rule, a->role, r);
+}
+
+void ledger_bytes(struct conn *c, uint64_t up, uint64_t down)
+{
+	struct access *a = &c->access;
+	int64_t now = clock_wall_ms();
+	bool core = a->service >= 0 && a->part == PART_CORE;
+	struct record r;
+
+	if (!a->bundle)
+		return;
+	a->up += up;
+	a->down += down;
+	if (usage_add_again(c->w->usage, &a->usage, core, up, down, now))
+		return;
+	usage_fields(a, &r);
+	usage_add(c->w->usage, &a->usage, &r, core, up, down, now);
+}
+
+/* --- people
+ * ------------------------------------------------------------------------------------------ */
+
+static void pseudonym(struct conn *c, const char *user, char out[PERSON_LEN + 1])
+{
+	struct span text = span_str(user);
+	uint8_t mac[SHA256_LEN];
+
+	digest_hmac(c->w->digest, span_of(c->rq->bundle->pseudonym_key, 32), &text, 1, mac);
+	hex_encode(mac, PERSON_LEN / 2, out);
+}
+
+void ledger_person(struct conn *c, const char *user)
+{
+	/* one a day: the first take of a rate that has only one */
+	static const struct rate_limit daily = {.interval_us = 86400ull * 1000000, .burst = 0};
+	char person[PERSON_LEN + 1];
+	struct record r;
+	struct store s;
+	char first[32];
+	uint32_t retry;
+
+	pseudonym(c, user, person);
+	if (strcmp(person, c->access.person) == 0)
+		return;
+	memcpy(c->access.person, person, sizeof person);
+	record_init(&r, RECORD_PERSON);
+	stamp(c, &r, &s);
+	snprintf(first, sizeof first, "person %s", s.day);
+	if (!usage_rate_take(c->w->usage, span_str(person), span_str(first), &daily,
+		    (uint64_t)clock_wall_ms() * 1000, &retry))
+		return;
+	record_str(&r, FIELD_USER, span_str(person));
+	record_str(&r, FIELD_STRENGTH, SPAN("password"));
+	record_str(&r, FIELD_ROLES,
+		role_list(c->rq->bundle->policy, c->rq->facts.roles, s.roles, sizeof s.roles));
+	write_down(c, &r, NULL);
+}

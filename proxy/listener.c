@@ -1,0 +1,110 @@
+/* Accepting connections; without descriptors it pauses instead of spinning. */
+#include "listener.h"
+
+#include "conn.h"
+#include "log.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define BACKLOG	    1024
+#define ACCEPT_TURN 64 /* connections taken before others have their turn */
+#define PAUSE_MS    100
+
+int listener_open(const struct settings_address *at, struct err *e)
+{
+	struct sockaddr_storage sa;
+	socklen_t n = addr_to_sockaddr(&at->addr, at->port, &sa);
+	int on = 1, fd = socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	char text[ADDR_TEXT_MAX];
+
+	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0 &&
+		(at->addr.v4 || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0) &&
+		bind(fd, (struct sockaddr *)&sa, n) == 0 && listen(fd, BACKLOG) == 0)
+		return fd;
+	addr_format(&at->addr, text);
+	err_sys(e, "cannot listen on %s port %u", text, at->port);
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+static void on_resume(int fd, short what, void *arg)
+{
+	struct listener *l = arg;
+
+	(void)fd, (void)what;
+	loop_add(&l->ev, -1);
+}
+
+static void short_of_descriptors(struct listener *l)
+{
+	log_warn("accept", "no descriptor left (%s): accepting pauses for %d ms", strerror(errno),
+		PAUSE_MS);
+	loop_del(&l->ev);
+	loop_add(&l->pause, PAUSE_MS);
+}
+
+static bool take_one(struct listener *l)
+{
+	struct sockaddr_storage peer, own;
+	socklen_t peer_n = sizeof peer, own_n = sizeof own;
+	struct addr client, local = l->at.addr;
+	uint16_t port;
+	int on = 1;
+	int fd = accept4(l->fd, (struct sockaddr *)&peer, &peer_n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd < 0) {
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+			short_of_descriptors(l);
+		return errno == ECONNABORTED || errno == EINTR;
+	}
+	if (!addr_from_sockaddr((struct sockaddr *)&peer, &client, &port)) {
+		close(fd);
+		return true;
+	}
+	if (getsockname(fd, (struct sockaddr *)&own, &own_n) == 0)
+		addr_from_sockaddr((struct sockaddr *)&own, &local, &port);
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	conn_accept(l->w, fd, &client, &local);
+	return true;
+}
+
+static void on_accept(int fd, short what, void *arg)
+{
+	struct listener *l = arg;
+
+	(void)fd, (void)what;
+	for (int i = 0; i < ACCEPT_TURN && take_one(l); i++)
+		;
+}
+
+bool listener_start(struct listener *l, struct worker *w, int fd)
+{
+	struct sockaddr_storage sa;
+	socklen_t n = sizeof sa;
+
+	l->w = w;
+	l->fd = fd;
+	if (getsockname(fd, (struct sockaddr *)&sa, &n) != 0 ||
+		!addr_from_sockaddr((struct sockaddr *)&sa, &l->at.addr, &l->at.port))
+		return false;
+	loop_init(&l->ev, w->loop, fd, LOOP_READ | LOOP_PERSIST, on_accept, l);
+	loop_init(&l->pause, w->loop, -1, 0, on_resume, l);
+	loop_add(&l->ev, -1);
+	return true;
+}
+
+void listener_stop(struct listener *l)
+{
+	if (l->fd < 0)
+		return;
+	loop_del(&l->ev);
+	loop_del(&l->pause);
+	close(l->fd);
+	l->fd = -1;
+}

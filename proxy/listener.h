@@ -1,0 +1,25 @@
+/* Listening sockets: the master opens and keeps them, a worker accepts from its own. */
+#ifndef STILE_LISTENER_H
+#define STILE_LISTENER_H
+
+#include "err.h"
+#include "loop.h"
+#include "settings.h"
+
+struct worker;
+
+struct listener {
+	struct worker *w;
+	int fd;
+	struct settings_address at;
+	struct loop_ev ev, pause;
+};
+
+/* A listening SO_REUSEPORT socket, or -1. Each worker has one for each address; the kernel spreads
+ * connections over them, and a successor gets its predecessor's with what is queued in it. */
+int listener_open(const struct settings_address *at, struct err *e);
+/* Begins to accept from fd, which becomes the listener's. */
+bool listener_start(struct listener *l, struct worker *w, int fd);
+void listener_stop(struct listener *l);
+
+#endif

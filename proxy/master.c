@@ -1,0 +1,651 @@
+/*
+ * The master's life: check, open, start children, supervise, reload, stop. One event loop, no
+ * threads but the one of its journal.
+ */
+#include "master.h"
+
+#include "bundle.h"
+#include "child.h"
+#include "chronicle.h"
+#include "clock.h"
+#include "digest.h"
+#include "file.h"
+#include "listener.h"
+#include "log.h"
+#include "loop.h"
+#include "notify.h"
+#include "ship.h"
+#include "usage.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define TICK_MS	      200
+#define STOP_SLACK_MS 10000 /* beyond the drain time children have this long to end */
+
+struct master {
+	const char *config;
+	struct loop *loop;
+	struct loop_ev hup, term, interrupt, chld, tick;
+	struct loop_ev heard[USAGE_WORKERS_MAX + 1];
+	struct bundle *bundle;
+	int bundle_fd;
+	uint8_t login_key[32];
+	char node_id[33];
+	int root_fd, usage_fd, logins_fd;
+	int folders[USAGE_WORKERS_MAX], shipper_folder, own_folder;
+	int sockets[USAGE_WORKERS_MAX][SETTINGS_LISTEN];
+	unsigned workers;
+	struct child children[USAGE_WORKERS_MAX + 1]; /* the last one is the shipper */
+	size_t n_children;
+	struct chronicle *chronicle;
+	bool announced;
+
+	/* a reload under way */
+	uint32_t generation;
+	int next_fd; /* -1: none */
+	struct bundle *next;
+	unsigned awaited;
+
+	bool stopping, shipping_last;
+	uint64_t kill_at_ms;
+	int exit_code;
+};
+
+/* --- files
+ * ------------------------------------------------------------------------------------------- */
+
+static void say_problems(struct problems *p)
+{
+	problems_print(p, stderr);
+}
+
+int master_check(const char *config)
+{
+	struct problems p = {0};
+	uint8_t key[32] = {0};
+	int fd = bundle_make(config, key, &p);
+	struct err e = {""};
+	struct bundle *b = fd >= 0 ? bundle_open(fd, &e) : NULL;
+
+	say_problems(&p);
+	if (fd >= 0 && !b)
+		fprintf(stderr, "%s: %s\n", config, e.text);
+	if (b)
+		printf("%s: fine: %zu rules, %zu roles, %zu services%s\n", config,
+			snapshot_rules(b->policy), snapshot_roles(b->policy),
+			snapshot_services(b->policy), b->accounts ? "" : ", no login");
+	problems_free(&p);
+	bundle_unref(b);
+	if (fd >= 0)
+		close(fd);
+	return b ? 0 : EXIT_CONFIG;
+}
+
+static bool load(struct master *m, int *fd, struct bundle **out)
+{
+	struct problems p = {0};
+	struct err e = {""};
+
+	*out = NULL;
+	*fd = bundle_make(m->config, m->login_key, &p);
+	say_problems(&p);
+	problems_free(&p);
+	if (*fd < 0)
+		return false;
+	*out = bundle_open(*fd, &e);
+	if (*out)
+		return true;
+	fprintf(stderr, "%s: %s\n", m->config, e.text);
+	close(*fd);
+	*fd = -1;
+	return false;
+}
+
+static int open_folder(const char *root, const char *name, struct err *e)
+{
+	char path[SETTINGS_PATH_MAX + 32];
+	bool made;
+	int fd;
+
+	snprintf(path, sizeof path, "%s/%s", root, name);
+	if (!dir_make(path, 0700, &made, e))
+		return -1;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		err_sys(e, "%s", path);
+	return fd;
+}
+
+static bool open_folders(struct master *m, struct err *e)
+{
+	const char *root = m->bundle->settings->journal;
+	char name[16];
+	bool made = false;
+
+	if (!dir_make(root, 0700, &made, e) || !ship_node_id(root, m->node_id, e))
+		return false;
+	if (made)
+		log_info("start", "made the journal folder %s", root);
+	m->root_fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (m->root_fd < 0)
+		return err_sys(e, "%s", root);
+	for (unsigned i = 0; i < m->workers; i++) {
+		snprintf(name, sizeof name, "%u", i);
+		m->folders[i] = open_folder(root, name, e);
+		if (m->folders[i] < 0)
+			return false;
+	}
+	m->own_folder = open_folder(root, "master", e);
+	m->shipper_folder = open_folder(root, "shipper", e);
+	return m->own_folder >= 0 && m->shipper_folder >= 0;
+}
+
+/* --- sockets and memory
+ * ---------------------------------------------------------------------------------- */
+
+/* SO_REUSEPORT would let a second stile share the port silently: a plain bind finds that out. */
+static bool port_is_free(struct settings_address *at, struct err *e)
+{
+	struct sockaddr_storage sa;
+	socklen_t n = addr_to_sockaddr(&at->addr, at->port, &sa);
+	int on = 1, fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char text[ADDR_TEXT_MAX];
+	struct addr same;
+	bool ok;
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	if (!at->addr.v4)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+	ok = fd >= 0 && bind(fd, (struct sockaddr *)&sa, n) == 0 && listen(fd, 1) == 0;
+	addr_format(&at->addr, text);
+	if (!ok)
+		err_sys(e, "cannot listen on %s port %u", text, at->port);
+	else if (getsockname(fd, (struct sockaddr *)&sa, &n) == 0) /* port 0: the system chose */
+		addr_from_sockaddr((struct sockaddr *)&sa, &same, &at->port);
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+static bool open_sockets(struct master *m, struct err *e)
+{
+	const struct settings *s = m->bundle->settings;
+	char text[ADDR_TEXT_MAX];
+
+	for (size_t i = 0; i < s->listen.n; i++) {
+		struct settings_address at = s->listen.v[i];
+
+		if (!port_is_free(&at, e))
+			return false;
+		for (unsigned k = 0; k < m->workers; k++) {
+			m->sockets[k][i] = listener_open(&at, e);
+			if (m->sockets[k][i] < 0)
+				return false;
+		}
+		addr_format(&at.addr, text);
+		log_info("start", at.addr.v4 ? "listening on %s:%u" : "listening on [%s]:%u", text,
+			at.port);
+	}
+	return true;
+}
+
+static int shared_memory(const char *name, size_t size, struct err *e)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC);
+
+	if (fd >= 0 && ftruncate(fd, (off_t)size) == 0)
+		return fd;
+	err_sys(e, "no memory for %s", name);
+	return -1;
+}
+
+/* --- children
+ * --------------------------------------------------------------------------------------------- */
+
+static bool is_shipper(const struct child *c)
+{
+	return strcmp(c->role, "shipper") == 0;
+}
+
+static void on_heard(int fd, short what, void *arg);
+
+static bool start_child(struct master *m, struct child *c)
+{
+	struct ipc_message setup = {
+		.type = IPC_SETUP, .index = c->index, .generation = m->generation};
+	int fds[IPC_FDS_MAX];
+	size_t n = 0, at = (size_t)(c - m->children);
+	struct err e = {""};
+
+	fds[n++] = m->bundle_fd;
+	if (is_shipper(c)) {
+		fds[n++] = m->root_fd;
+		fds[n++] = m->shipper_folder;
+		memcpy(setup.text, m->node_id, sizeof m->node_id);
+	} else {
+		fds[n++] = m->usage_fd;
+		fds[n++] = m->logins_fd;
+		fds[n++] = m->folders[c->index];
+		setup.workers = m->workers;
+		setup.n_listen = (uint32_t)m->bundle->settings->listen.n;
+		for (size_t i = 0; i < setup.n_listen; i++)
+			fds[n++] = m->sockets[c->index][i];
+	}
+	if (!child_start(c, &setup, fds, n, &e)) {
+		log_error("start", "%s", e.text);
+		return false;
+	}
+	loop_init(&m->heard[at], m->loop, c->fd, LOOP_READ | LOOP_PERSIST, on_heard, m);
+	loop_add(&m->heard[at], -1);
+	return true;
+}
+
+static void announce(struct master *m)
+{
+	for (size_t i = 0; i < m->n_children; i++)
+		if (!m->children[i].ready)
+			return;
+	if (!m->announced) {
+		log_info("start", "ready: %u worker%s, policy %.12s", m->workers,
+			m->workers == 1 ? "" : "s", m->bundle->digest);
+		notify_ready();
+	}
+	m->announced = true;
+}
+
+/* --- reload
+ * --------------------------------------------------------------------------------------------------
+ */
+
+static void tell_workers(struct master *m, enum ipc_type type, const int *fd)
+{
+	struct ipc_message msg = {.type = type, .generation = m->generation};
+
+	for (unsigned i = 0; i < m->workers; i++)
+		if (m->children[i].pid)
+			ipc_send(m->children[i].fd, &msg, fd, fd ? 1 : 0);
+}
+
+static void end_reload(struct master *m, bool commit)
+{
+	tell_workers(m, commit ? IPC_COMMIT : IPC_ABORT, NULL);
+	if (commit) {
+		chronicle_policy(m->chronicle, m->next);
+		close(m->bundle_fd);
+		bundle_unref(m->bundle);
+		m->bundle_fd = m->next_fd;
+		m->bundle = m->next;
+		log_info("reload", "in force: policy %.12s, %zu rules", m->bundle->digest,
+			snapshot_rules(m->bundle->policy));
+	} else {
+		close(m->next_fd);
+		bundle_unref(m->next);
+		log_error("reload", "refused by a worker: the configuration before stays in force");
+	}
+	m->next_fd = -1;
+	m->next = NULL;
+	notify_ready();
+}
+
+static void warn_start_only(const struct master *m)
+{
+	const char *names[8];
+	size_t n = settings_changed_at_start(m->bundle->settings, m->next->settings, names, 8);
+
+	for (size_t i = 0; i < n; i++)
+		log_warn("reload", "%s has changed: that takes effect at the next start only",
+			names[i]);
+}
+
+static void begin_reload(struct master *m)
+{
+	if (m->stopping || m->next) {
+		log_warn("reload", "not now: %s",
+			m->stopping ? "stopping" : "a reload is under way");
+		return;
+	}
+	notify_reloading();
+	if (!load(m, &m->next_fd, &m->next)) {
+		log_error("reload", "refused: the configuration before stays in force");
+		notify_ready();
+		return;
+	}
+	warn_start_only(m);
+	m->generation++;
+	m->awaited = 0;
+	for (unsigned i = 0; i < m->workers; i++)
+		m->awaited += m->children[i].ready;
+	tell_workers(m, IPC_BUNDLE, &m->next_fd);
+	if (m->awaited == 0)
+		end_reload(m, true);
+}
+
+/* --- what children say
+ * ------------------------------------------------------------------------------------------ */
+
+static void reload_answer(struct master *m, const struct ipc_message *msg)
+{
+	if (!m->next || msg->generation != m->generation)
+		return;
+	if (msg->type == IPC_FAILED) {
+		log_error("reload", "worker %u: %s", msg->index, msg->text);
+		end_reload(m, false);
+	} else if (--m->awaited == 0) {
+		end_reload(m, true);
+	}
+}
+
+static void heard_from(struct master *m, struct child *c, const struct ipc_message *msg)
+{
+	switch (msg->type) {
+	case IPC_READY:
+	case IPC_FAILED:
+		if (c->ready) {
+			reload_answer(m, msg);
+		} else if (msg->type == IPC_READY) {
+			c->ready = true;
+			announce(m);
+		} else if (!m->announced) { /* wrong from the start: trying again would not help */
+			m->exit_code = 1;
+			m->stopping = true;
+		}
+		break;
+	case IPC_TIP:
+		memcpy(c->chain, msg->chain, sizeof c->chain);
+		c->tip = msg->tip;
+		break;
+	case IPC_SETUP:
+	case IPC_BUNDLE:
+	case IPC_COMMIT:
+	case IPC_ABORT:
+	case IPC_DRAIN:
+	case IPC_STOP:
+		break;
+	}
+}
+
+static void on_heard(int fd, short what, void *arg)
+{
+	struct master *m = arg;
+	struct child *c = m->children;
+	struct ipc_message msg;
+	int fds[IPC_FDS_MAX], got;
+	size_t n;
+
+	(void)what;
+	while (c->fd != fd)
+		c++;
+	while ((got = ipc_receive(fd, &msg, fds, &n)) > 0) {
+		for (size_t i = 0; i < n; i++)
+			close(fds[i]);
+		msg.text[sizeof msg.text - 1] = 0;
+		msg.chain[CHAIN_NAME_LEN] = 0;
+		heard_from(m, c, &msg);
+	}
+	if (got < 0) /* its death is told by SIGCHLD */
+		loop_del(&m->heard[c - m->children]);
+}
+
+static void say_death(const struct child *c, int status)
+{
+	char who[32] = "the shipper";
+
+	if (!is_shipper(c))
+		snprintf(who, sizeof who, "worker %u", c->index);
+	if (WIFSIGNALED(status))
+		log_error("supervise", "%s was ended by signal %d; a successor follows", who,
+			WTERMSIG(status));
+	else
+		log_error("supervise", "%s ended with status %d; a successor follows", who,
+			WEXITSTATUS(status));
+}
+
+/* A dead worker's part in a reload: its successor gets the bundle in force. */
+static void leave_reload(struct master *m, const struct child *c)
+{
+	if (m->next && c->ready && !is_shipper(c) && m->awaited && --m->awaited == 0)
+		end_reload(m, true);
+}
+
+static void reap(struct master *m)
+{
+	for (size_t i = 0; i < m->n_children; i++) {
+		struct child *c = &m->children[i];
+		int status;
+
+		if (!c->pid || waitpid(c->pid, &status, WNOHANG) != c->pid)
+			continue;
+		if (!m->stopping)
+			say_death(c, status);
+		loop_del(&m->heard[i]);
+		leave_reload(m, c);
+		child_gone(c);
+	}
+}
+
+static void on_child(int fd, short what, void *arg)
+{
+	(void)fd, (void)what;
+	reap(arg);
+}
+
+/* --- stopping
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+static void tell(const struct child *c, enum ipc_type type)
+{
+	struct ipc_message msg = {.type = type};
+
+	if (c->pid)
+		ipc_send(c->fd, &msg, NULL, 0);
+}
+
+static void begin_stop(struct master *m, bool drain)
+{
+	uint64_t drain_ms = drain ? (uint64_t)m->bundle->settings->drain_ms : 0;
+
+	notify_stopping();
+	log_info("stop", drain && !m->stopping ? "draining" : "ending now");
+	m->stopping = true;
+	m->kill_at_ms = clock_mono_ms() + drain_ms + STOP_SLACK_MS;
+	for (unsigned i = 0; i < m->workers; i++)
+		tell(&m->children[i], drain ? IPC_DRAIN : IPC_STOP);
+	/* the kernel must not queue clients at sockets that nobody accepts from */
+	for (unsigned k = 0; k < m->workers; k++)
+		for (size_t i = 0; i < m->bundle->settings->listen.n; i++)
+			if (m->sockets[k][i] >= 0) {
+				close(m->sockets[k][i]);
+				m->sockets[k][i] = -1;
+			}
+}
+
+static unsigned workers_alive(const struct master *m)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < m->workers; i++)
+		n += m->children[i].pid != 0;
+	return n;
+}
+
+/* Workers first, then the node's own chain, then the shipper's last look at all of it. */
+static void go_on_stopping(struct master *m)
+{
+	bool killing = clock_mono_ms() >= m->kill_at_ms;
+
+	for (size_t i = 0; killing && i < m->n_children; i++)
+		if (m->children[i].pid)
+			kill(m->children[i].pid, SIGKILL);
+	if (workers_alive(m))
+		return;
+	if (!m->shipping_last) {
+		m->shipping_last = true;
+		chronicle_close(m->chronicle);
+		m->chronicle = NULL;
+		m->kill_at_ms = clock_mono_ms() + STOP_SLACK_MS;
+		for (size_t i = m->workers; i < m->n_children; i++)
+			tell(&m->children[i], IPC_STOP);
+	}
+	for (size_t i = m->workers; i < m->n_children; i++)
+		if (m->children[i].pid)
+			return;
+	loop_stop(m->loop);
+}
+
+static void on_hup(int fd, short what, void *arg)
+{
+	(void)fd, (void)what;
+	begin_reload(arg);
+}
+
+static void on_term(int fd, short what, void *arg)
+{
+	struct master *m = arg;
+
+	(void)fd, (void)what;
+	begin_stop(m, !m->stopping); /* a second one does not wait */
+}
+
+static void on_interrupt(int fd, short what, void *arg)
+{
+	(void)fd, (void)what;
+	begin_stop(arg, false);
+}
+
+static void on_tick(int fd, short what, void *arg)
+{
+	struct master *m = arg;
+	uint64_t now = clock_mono_ms();
+
+	(void)fd, (void)what;
+	reap(m);
+	if (m->stopping && m->exit_code)
+		begin_stop(m, false);
+	if (m->stopping) {
+		go_on_stopping(m);
+	} else {
+		for (size_t i = 0; i < m->n_children; i++)
+			if (!m->children[i].pid && now >= m->children[i].again_at_ms)
+				start_child(m, &m->children[i]);
+	}
+	if (m->chronicle)
+		chronicle_tick(m->chronicle, m->children, m->n_children);
+	loop_add(&m->tick, TICK_MS);
+}
+
+/* --- start
+ * ------------------------------------------------------------------------------------------------------------
+ */
+
+static void raise_limits(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max) {
+		r.rlim_cur = r.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &r);
+	}
+}
+
+static unsigned count_workers(const struct settings *s)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned n = s->workers ? (unsigned)s->workers : cores > 0 ? (unsigned)cores : 1;
+
+	return n < USAGE_WORKERS_MAX ? n : USAGE_WORKERS_MAX;
+}
+
+static bool open_all(struct master *m, struct err *e)
+{
+	m->loop = loop_new();
+	if (!m->loop)
+		return err_set(e, "no event loop");
+	if (!open_folders(m, e))
+		return false;
+	m->usage_fd = shared_memory("stile-usage", usage_size(m->workers), e);
+	m->logins_fd = shared_memory("stile-logins", identity_cache_size(), e);
+	if (m->usage_fd < 0 || m->logins_fd < 0 || !open_sockets(m, e))
+		return false;
+	m->chronicle = chronicle_open(m->own_folder, m->bundle, e);
+	return m->chronicle != NULL;
+}
+
+static void set_events(struct master *m)
+{
+	loop_init_signal(&m->hup, m->loop, SIGHUP, on_hup, m);
+	loop_init_signal(&m->term, m->loop, SIGTERM, on_term, m);
+	loop_init_signal(&m->interrupt, m->loop, SIGINT, on_interrupt, m);
+	loop_init_signal(&m->chld, m->loop, SIGCHLD, on_child, m);
+	loop_init(&m->tick, m->loop, -1, 0, on_tick, m);
+	loop_add(&m->hup, -1);
+	loop_add(&m->term, -1);
+	loop_add(&m->interrupt, -1);
+	loop_add(&m->chld, -1);
+	loop_add(&m->tick, TICK_MS);
+}
+
+static void plan_children(struct master *m)
+{
+	for (unsigned i = 0; i < m->workers; i++)
+		m->children[i] = (struct child){.role = "worker", .index = i, .fd = -1};
+	m->n_children = m->workers;
+	if (*m->bundle->settings->redis)
+		m->children[m->n_children++] = (struct child){.role = "shipper", .fd = -1};
+	else
+		log_warn("start", "audit.redis is empty: records stay in the journal only");
+}
+
+static void close_all(struct master *m)
+{
+	chronicle_close(m->chronicle);
+	bundle_unref(m->bundle);
+	bundle_unref(m->next);
+	explicit_bzero(m->login_key, sizeof m->login_key);
+}
+
+int master_main(const char *config)
+{
+	struct master *m = calloc(1, sizeof *m);
+	struct err e = {""};
+	int code;
+
+	if (!m)
+		return 1;
+	log_open("master", LOG_LEVEL_INFO);
+	signal(SIGPIPE, SIG_IGN);
+	raise_limits();
+	m->config = config;
+	m->next_fd = -1;
+	random_bytes(m->login_key, sizeof m->login_key);
+	if (!load(m, &m->bundle_fd, &m->bundle)) {
+		free(m);
+		return EXIT_CONFIG;
+	}
+	m->workers = count_workers(m->bundle->settings);
+	if (!open_all(m, &e)) {
+		log_error("start", "%s", e.text);
+		close_all(m);
+		free(m);
+		return 1;
+	}
+	plan_children(m);
+	set_events(m);
+	for (size_t i = 0; i < m->n_children; i++)
+		start_child(m, &m->children[i]);
+	loop_run(m->loop);
+	code = m->exit_code;
+	close_all(m);
+	log_info("stop", "ended");
+	free(m);
+	return code;
+}

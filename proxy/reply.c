@@ -1,0 +1,272 @@
+/*
+ * What stile itself says to a client: refusals, challenges, failures. Each tells which rule, why,
+ * and whom to ask or when to come again; none repeats what the client sent beyond the host's name.
+ */
+#include "conn.h"
+
+#include "buf.h"
+#include "clock.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#define LINGER_BYTES (1u << 20)
+
+struct reply {
+	int status;
+	const char *title;
+	struct span text;  /* why, a sentence */
+	const char *error; /* Proxy-Status error token (RFC 9209 2.3) */
+	struct span rule, message, owner;
+	uint32_t retry_s; /* 0: not said */
+	bool challenge;
+	bool close;
+};
+
+static const char *phrase(int status)
+{
+	static const struct {
+		int status;
+		const char *phrase;
+	} known[] = {{400, "Bad Request"}, {403, "Forbidden"},
+		{407, "Proxy Authentication Required"}, {408, "Request Timeout"},
+		{414, "URI Too Long"}, {417, "Expectation Failed"}, {429, "Too Many Requests"},
+		{431, "Request Header Fields Too Large"}, {501, "Not Implemented"},
+		{502, "Bad Gateway"}, {503, "Service Unavailable"}, {504, "Gateway Timeout"},
+		{505, "HTTP Version Not Supported"}};
+
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (known[i].status == status)
+			return known[i].phrase;
+	return "Error";
+}
+
+static void paragraph(struct buf *b, const char *before, struct span text, const char *after)
+{
+	if (text.n == 0)
+		return;
+	buf_adds(b, "<p>");
+	buf_adds(b, before);
+	buf_html(b, text);
+	buf_adds(b, after);
+	buf_adds(b, "</p>\n");
+}
+
+static void page(const struct conn *c, const struct reply *r, struct buf *b)
+{
+	const struct request *rq = c->rq;
+
+	buf_printf(b,
+		"<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\">\n"
+		"<meta name=\"viewport\" content=\"width=device-width\">\n"
+		"<title>%s</title>\n"
+		"<style>body{font:1rem/1.5 sans-serif;max-width:40rem;margin:3rem auto;padding:0 "
+		"1rem;"
+		"color:#1a1a1a;background:#fff}</style></head>\n<body><main>\n<h1>%s</h1>\n",
+		r->title, r->title);
+	paragraph(b, "", r->message, "");
+	if (rq && rq->parsed && rq->facts.host)
+		paragraph(b, "You asked for <strong>", host_span(&rq->head.host), "</strong>.");
+	paragraph(b, "Reason: ", r->text, ".");
+	paragraph(b, "Rule: <strong>", r->rule, "</strong>");
+	paragraph(b, "Whom to ask: ", r->owner, "");
+	if (r->retry_s)
+		buf_printf(b, "<p>Try again in %u seconds.</p>\n", r->retry_s);
+	buf_adds(b, "</main></body></html>\n");
+}
+
+/* RFC 9209: what went wrong, for tools and support; words and rule names only, so quoting is safe.
+ */
+static void proxy_status(const struct reply *r, struct buf *b)
+{
+	buf_printf(b, "Proxy-Status: stile; error=%s; details=\"", r->error);
+	if (r->rule.n) {
+		buf_adds(b, "rule ");
+		buf_span(b, r->rule);
+		buf_adds(b, ": ");
+	}
+	buf_span(b, r->text);
+	buf_adds(b, "\"\r\n");
+}
+
+static void head(
+	const struct conn *c, const struct reply *r, size_t length, bool close, struct buf *b)
+{
+	char date[64];
+	time_t now = (time_t)(clock_wall_ms() / 1000);
+	struct tm tm;
+
+	strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &tm));
+	buf_printf(b, "HTTP/1.1 %d %s\r\nDate: %s\r\n", r->status, phrase(r->status), date);
+	if (r->challenge)
+		buf_printf(b, "Proxy-Authenticate: Basic realm=\"%s\", charset=\"UTF-8\"\r\n",
+			c->w->bundle->settings->realm);
+	if (r->retry_s)
+		buf_printf(b, "Retry-After: %u\r\n", r->retry_s);
+	proxy_status(r, b);
+	buf_printf(b,
+		"Content-Type: text/html; charset=utf-8\r\nContent-Length: %zu\r\n"
+		"Cache-Control: no-store\r\n%s\r\n",
+		length, close ? "Connection: close\r\n" : "");
+}
+
+/* The rest of a request that is refused must be read or the connection closed (RFC 9112 9.3). */
+static bool must_close(const struct conn *c, const struct reply *r)
+{
+	const struct request *rq = c->rq;
+
+	return r->close || c->draining || !rq || !rq->parsed || rq->head.body != BODY_NONE ||
+	       !rq->head.keep_alive;
+}
+
+static enum step start(struct conn *c, const struct reply *r)
+{
+	struct request *rq = c->rq;
+	struct buf body, all;
+	bool close = must_close(c, r), ok;
+
+	if (!rq)
+		return conn_leave(c, END_REFUSED);
+	open_close_origin(c);
+	flow_free(&c->up);
+	flow_free(&c->down);
+	buf_init(&body);
+	buf_init(&all);
+	page(c, r, &body);
+	head(c, r, body.n, close, &all);
+	if (!rq->is_head)
+		buf_span(&all, buf_spanof(&body));
+	ok = !body.failed && !all.failed && flow_put(&c->down, all.p, all.n);
+	buf_free(&body);
+	buf_free(&all);
+	if (!ok)
+		return conn_leave(c, END_NO_MEMORY);
+	rq->close_client = close;
+	c->down.ended = true;
+	return conn_move(c, STATE_REPLY);
+}
+
+enum step reply_refuse(struct conn *c, enum reason reason)
+{
+	const struct reason_info *info = reason_info(reason);
+	struct request *rq = c->rq;
+	struct rule_view rule = {.line = 0};
+	struct reply r = {.status = info->status,
+		.title = "This page is not open",
+		.text = span_str(info->text),
+		.error = "http_request_denied",
+		.retry_s = rq->verdict.retry_s};
+
+	if (rq->verdict.rule >= 0)
+		snapshot_rule(rq->bundle->policy, (size_t)rq->verdict.rule, &rule);
+	r.rule = rule.name;
+	r.message = rule.message;
+	r.owner = rule.owner;
+	if (reason == REASON_NO_ADDRESS) {
+		r.title = "The name could not be found";
+		r.error = "dns_error";
+		r.status = rq->resolve_result == RESOLVE_TIMEOUT ? 504 : info->status;
+	} else if (info->status == 503) {
+		r.title = "Please try again";
+		r.error = "proxy_internal_error";
+		r.retry_s = 5;
+	}
+	ledger_refusal(c, reason == REASON_NO_ADDRESS ? "fail" : "deny", reason);
+	return start(c, &r);
+}
+
+enum step reply_challenge(struct conn *c, bool wrong)
+{
+	enum reason reason = wrong ? REASON_WRONG_LOGIN : REASON_LOGIN;
+	struct reply r = {.status = 407,
+		.title = "Please log in to the proxy",
+		.text = span_str(reason_info(reason)->text),
+		.error = "http_request_denied",
+		.challenge = true};
+
+	ledger_refusal(c, "challenge", reason);
+	return start(c, &r);
+}
+
+enum step reply_bad_request(struct conn *c, enum head_error e)
+{
+	struct reply r = {.status = head_error_status(e),
+		.title = "The request could not be understood",
+		.text = span_str(head_error_text(e)),
+		.error = "http_request_error",
+		.close = true};
+
+	ledger_refusal(c, "fail", REASON_BAD_REQUEST);
+	return start(c, &r);
+}
+
+enum step reply_failure(struct conn *c, int status, enum end_reason why)
+{
+	static const char *const texts[] = {
+#define END(name, word, text) text,
+#include "ends.def"
+#undef END
+	};
+	struct reply r = {.status = status,
+		.title = status == 503 ? "Please try again" : "The page could not be fetched",
+		.text = span_str(texts[why]),
+		.error = status == 504 ? "connection_timeout" : "destination_unavailable",
+		.retry_s = status == 503 ? 5 : 0};
+
+	if (status == 503)
+		r.error = "proxy_internal_error";
+	else if (status < 500)
+		r.error = "http_request_error", r.close = true;
+	c->access.status = (uint16_t)status;
+	ledger_close(c, why);
+	return start(c, &r);
+}
+
+/* Closing so that what was sent arrives: a close with unread bytes in the socket would reset it. */
+enum step reply_closing(struct conn *c)
+{
+	shutdown(c->side[CLIENT].fd, SHUT_WR);
+	c->rq->lingered = 0;
+	endpoint_want(c, CLIENT, LOOP_READ);
+	return conn_move(c, STATE_LINGER);
+}
+
+enum step reply_step(struct conn *c)
+{
+	switch (flow_flush(c, &c->down)) {
+	case FLOW_WAIT:
+		endpoint_want(c, CLIENT, LOOP_WRITE);
+		return STEP_WAIT;
+	case FLOW_ENDED:
+		break;
+	default:
+		return conn_leave(c, END_CLIENT_BROKE);
+	}
+	if (c->rq->close_client)
+		return reply_closing(c);
+	return request_next(c);
+}
+
+enum step reply_linger(struct conn *c)
+{
+	struct endpoint *end = &c->side[CLIENT];
+	ssize_t n;
+
+	while (end->ready & LOOP_READ) {
+		n = recv(end->fd, c->w->scratch, FLOW_BUFFER, 0);
+		end->ready &= (uint8_t)~LOOP_READ;
+		if (n <= 0)
+			return conn_leave(c, END_REFUSED);
+		c->rq->lingered += (size_t)n;
+		if (c->rq->lingered > LINGER_BYTES)
+			return conn_leave(c, END_REFUSED);
+	}
+	return STEP_WAIT;
+}
+
+enum step reply_late(struct conn *c)
+{
+	return conn_leave(c, END_STALLED);
+}

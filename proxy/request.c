@@ -1,0 +1,156 @@
+/*
+ * From a client's bytes to a parsed request head, and from one request to the next on a connection
+ * that is kept.
+ */
+#include "conn.h"
+
+#include "clock.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define FIRST_READ 4096
+
+static bool reserve(struct request *rq, size_t cap)
+{
+	char *grown;
+
+	if (rq->cap >= cap)
+		return true;
+	grown = realloc(rq->bytes, cap);
+	if (!grown)
+		return false;
+	rq->bytes = grown;
+	rq->cap = cap;
+	return true;
+}
+
+bool request_keep(struct conn *c, const void *p, size_t n)
+{
+	struct request *rq = c->rq;
+
+	if (!reserve(rq, rq->n + n))
+		return false;
+	memcpy(rq->bytes + rq->n, p, n);
+	rq->n += n;
+	return true;
+}
+
+/* One recv into the request's buffer. 1: got some; 0: nothing now; -1: the client is gone. */
+static int receive(struct conn *c)
+{
+	struct request *rq = c->rq;
+	struct endpoint *end = &c->side[CLIENT];
+	ssize_t n;
+
+	if (!(end->ready & LOOP_READ))
+		return 0;
+	if (rq->n == rq->cap && !reserve(rq, rq->cap ? rq->cap * 2 : FIRST_READ))
+		return -1;
+	do
+		n = recv(end->fd, rq->bytes + rq->n, rq->cap - rq->n, 0);
+	while (n < 0 && errno == EINTR);
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+		end->ready &= (uint8_t)~LOOP_READ;
+		return 0;
+	}
+	if (n <= 0)
+		return -1;
+	if (rq->n == 0) /* the head's deadline begins with its first byte */
+		conn_move(c, STATE_HEAD);
+	rq->n += (size_t)n;
+	end->ready &= (uint8_t)~LOOP_READ;
+	return 1;
+}
+
+/* The head is whole: from here on one bundle decides everything about this request. */
+static enum step begin(struct conn *c)
+{
+	struct request *rq = c->rq;
+
+	rq->parsed = true;
+	rq->is_head = span_is(rq->head.method, "HEAD");
+	c->access.person[0] = 0; /* each request says anew who asks */
+	rq->bundle = bundle_ref(c->w->bundle);
+	rq->verdict.rule = rq->verdict.role = -1;
+	if (rq->head.form != FORM_AUTHORITY && rq->head.form != FORM_ABSOLUTE)
+		return reply_bad_request(c, HEAD_ERROR_TARGET);
+	policy_classify(rq->bundle->policy, &rq->head.host, &rq->target);
+	rq->facts = (struct facts){
+		.client = c->client,
+		.identity = rq->bundle->accounts ? IDENTITY_UNKNOWN : IDENTITY_NOBODY,
+		.host = &rq->head.host,
+		.target = &rq->target,
+		.port = rq->head.port,
+	};
+	return conn_move(c, STATE_DECIDE);
+}
+
+enum step request_read(struct conn *c)
+{
+	struct request *rq;
+	int got;
+
+	if (!c->rq && !(c->side[CLIENT].ready & LOOP_READ)) {
+		if (c->side[ORIGIN].ready & LOOP_READ) /* a kept origin has closed, or babbles */
+			open_close_origin(c);
+		return STEP_WAIT;
+	}
+	if (!c->rq && !conn_take_request(c))
+		return conn_leave(c, END_NO_MEMORY);
+	rq = c->rq;
+	got = rq->n ? 1 : receive(c);
+	for (; got > 0; got = receive(c)) {
+		enum head_answer a = head_parse_request(span_of(rq->bytes, rq->n), &rq->head);
+
+		if (a == HEAD_DONE)
+			return begin(c);
+		if (a == HEAD_BAD)
+			return reply_bad_request(c, rq->head.error);
+	}
+	if (got < 0)
+		return conn_leave(c, END_CLIENT_CLOSED);
+	if (rq->n == 0)
+		conn_drop_request(c);
+	return STEP_WAIT;
+}
+
+enum step request_late(struct conn *c)
+{
+	/* silence between requests needs no answer; half a head does (RFC 9110 15.5.9) */
+	if (!c->rq || c->rq->n == 0)
+		return conn_leave(c, END_IDLE);
+	return reply_failure(c, 408, END_STALLED);
+}
+
+enum step request_next(struct conn *c)
+{
+	struct request *rq = c->rq, *old;
+	const struct bundle *b = c->w->bundle;
+	char *left = rq->bytes + rq->head.size;
+	size_t n = rq->n - rq->head.size;
+
+	if (c->draining)
+		return conn_leave(c, END_STOPPED);
+	flow_free(&c->up);
+	flow_free(&c->down);
+	old = rq;
+	c->rq = NULL;
+	if (n && !(conn_take_request(c) && request_keep(c, left, n))) {
+		free(old->bytes);
+		free(old);
+		return conn_leave(c, END_NO_MEMORY);
+	}
+	rq = c->rq;
+	c->rq = old;
+	conn_drop_request(c);
+	c->rq = rq;
+	conn_move(c, STATE_HEAD);
+	if (!rq)
+		loop_add(&c->timer, b->settings->keep_alive_ms);
+	endpoint_want(c, CLIENT, LOOP_READ);
+	endpoint_want(c, ORIGIN, LOOP_READ);
+	return STEP_ON;
+}

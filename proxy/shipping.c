@@ -1,0 +1,151 @@
+/*
+ * The shipper process around audit/ship: wait, step, say what changed. It may block on Redis;
+ * nobody waits for it.
+ */
+#include "shipping.h"
+
+#include "bundle.h"
+#include "clock.h"
+#include "ipc.h"
+#include "log.h"
+#include "ship.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LAST_MS                                                                                    \
+	3000 /* at a stop: what is written by then is shipped if Redis takes it in this time */
+
+struct shipping {
+	struct bundle *bundle;
+	struct journal *journal; /* its own: alarms and gaps */
+	struct shipper *shipper;
+	enum ship_state state;
+	char said[480];	     /* the last trouble that was logged */
+	uint64_t stop_by_ms; /* 0: not stopping */
+};
+
+static const char *mark_day(void *arg, int64_t wall_ms, char out[11])
+{
+	const struct shipping *s = arg;
+
+	snapshot_day(s->bundle->policy, wall_ms / 1000, out);
+	return out;
+}
+
+/* Trouble is said once when it begins or changes, and once when it is over. */
+static void say(struct shipping *s)
+{
+	const struct ship_status *st = ship_status(s->shipper);
+	const char *text =
+		s->state == SHIP_AWAY || s->state == SHIP_REFUSED || st->alarms ? st->text : "";
+
+	if (strcmp(text, s->said) == 0)
+		return;
+	if (*text)
+		log_warn("ship", "%s", text);
+	else
+		log_info("ship", "Redis takes records again; %llu bytes of journal to go",
+			(unsigned long long)st->backlog_bytes);
+	memcpy(s->said, text, strlen(text) + 1);
+}
+
+/* True: go on. */
+static bool messages(struct shipping *s)
+{
+	struct ipc_message m;
+	int fds[IPC_FDS_MAX], got;
+	size_t n;
+
+	while ((got = ipc_receive(IPC_CHILD_FD, &m, fds, &n)) > 0) {
+		for (size_t i = 0; i < n; i++)
+			close(fds[i]);
+		if (m.type == IPC_STOP || m.type == IPC_DRAIN)
+			s->stop_by_ms = clock_mono_ms() + LAST_MS;
+	}
+	return got == 0;
+}
+
+static bool serve(struct shipping *s)
+{
+	struct pollfd fds[2] = {{.fd = IPC_CHILD_FD, .events = POLLIN},
+		{.fd = journal_fd(s->journal), .events = POLLIN}};
+	unsigned pause = s->stop_by_ms ? 20 : ship_pause(s->shipper);
+
+	if (poll(fds, 2, (int)pause) < 0 && errno != EINTR)
+		return false;
+	if (fds[1].revents)
+		journal_poll(s->journal);
+	if (!messages(s))
+		return false;
+	s->state = ship_step(s->shipper);
+	journal_hand_over(s->journal);
+	say(s);
+	if (s->stop_by_ms && (clock_mono_ms() >= s->stop_by_ms || s->state != SHIP_BUSY))
+		return false;
+	return true;
+}
+
+static bool set_up(
+	struct shipping *s, const struct ipc_message *m, const int *fds, size_t n, struct err *e)
+{
+	struct journal_options jo = {.node = "", .day = mark_day, .day_arg = s};
+	struct ship_options so = {.root = NULL};
+
+	if (m->type != IPC_SETUP || n != 3)
+		return err_set(e, "the master's set-up message is malformed");
+	s->bundle = bundle_open(fds[0], e);
+	if (!s->bundle || !redis_url(s->bundle->settings->redis, &so.redis, e))
+		return false;
+	jo.dir = fds[2];
+	jo.node = s->bundle->settings->node;
+	s->journal = journal_open(&jo, NULL, e);
+	if (!s->journal)
+		return false;
+	so.root_fd = fds[1];
+	so.node = s->bundle->settings->node;
+	memcpy(so.node_id, m->text, sizeof so.node_id);
+	so.keep_ms = s->bundle->settings->keep_ms;
+	so.space = s->bundle->settings->space;
+	so.marks = s->journal;
+	s->shipper = ship_new(&so, e);
+	return s->shipper != NULL;
+}
+
+int shipping_main(void)
+{
+	struct shipping s = {0};
+	struct ipc_message m;
+	int fds[IPC_FDS_MAX];
+	size_t n;
+	struct err e = {""};
+
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	log_open("shipper", LOG_LEVEL_INFO);
+	if (ipc_receive(IPC_CHILD_FD, &m, fds, &n) != 1)
+		return 1;
+	if (!set_up(&s, &m, fds, n, &e)) {
+		log_error("start", "%s", e.text);
+		m = (struct ipc_message){.type = IPC_FAILED};
+		memcpy(m.text, e.text, sizeof m.text - 1);
+		ipc_send(IPC_CHILD_FD, &m, NULL, 0);
+		return 1;
+	}
+	fcntl(IPC_CHILD_FD, F_SETFL, O_NONBLOCK);
+	m = (struct ipc_message){.type = IPC_READY};
+	ipc_send(IPC_CHILD_FD, &m, NULL, 0);
+	while (serve(&s))
+		;
+	ship_free(s.shipper);
+	journal_close(s.journal, true);
+	bundle_unref(s.bundle);
+	return 0;
+}

@@ -1,0 +1,208 @@
+/*
+ * A tunnel: the answer to CONNECT, its first bytes (is it TLS, and for whom?), then bytes both ways
+ * until both sides are done (RFC 9110 9.3.6).
+ */
+#include "conn.h"
+
+#include "clock.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/* --- the first bytes ---------------------------------------------------------------------------
+ */
+
+static bool tls_wanted(const struct conn *c)
+{
+	const struct snapshot *p = c->access.bundle->policy;
+	struct rule_view rule;
+
+	if (!snapshot_tls_only(p))
+		return false;
+	if (c->access.rule < 0)
+		return true;
+	snapshot_rule(p, (size_t)c->access.rule, &rule);
+	return !rule.opaque;
+}
+
+enum step tunnel_start(struct conn *c)
+{
+	/* 2xx to CONNECT carries neither Content-Length nor Transfer-Encoding (RFC 9110 9.3.6) */
+	static const char answer[] = "HTTP/1.1 200 Connection established\r\n\r\n";
+	struct request *rq = c->rq;
+	size_t n = sizeof answer - 1;
+
+	c->access.status = 200;
+	/* the client has waited for this: its socket has room */
+	if (send(c->side[CLIENT].fd, answer, n, MSG_NOSIGNAL) != (ssize_t)n)
+		return conn_leave(c, END_CLIENT_BROKE);
+	memmove(rq->bytes, rq->bytes + rq->head.size, rq->n - rq->head.size);
+	rq->n -= rq->head.size;
+	c->active_ms = c->w->now_ms;
+	return conn_move(c, STATE_HELLO);
+}
+
+/* The name in the ClientHello, where it is not the one that was judged: as much of it as the rule
+ * records of destinations. */
+static void note_name(struct conn *c, const char *name)
+{
+	const struct request *rq = c->rq;
+	const struct snapshot *p = c->access.bundle->policy;
+	struct target t;
+	struct host host;
+	struct rule_view rule = {.record = RECORD_SERVICE};
+	char label[HOST_MAX + 1];
+
+	if (!*name || span_eq(span_str(name), host_span(&rq->head.host)))
+		return;
+	if (!host_parse(span_str(name), &host)) {
+		c->access.sni = strdup("?");
+		return;
+	}
+	if (c->access.rule >= 0)
+		snapshot_rule(p, (size_t)c->access.rule, &rule);
+	policy_classify(p, &host, &t);
+	policy_label(p, &host, &t, rule.record, label, sizeof label);
+	c->access.sni = strdup(label);
+}
+
+/* From here on nothing of the request is needed; the bytes seen go on first. */
+static enum step relay(struct conn *c, const char *tls)
+{
+	struct request *rq = c->rq;
+
+	if (tls_wanted(c) && strcmp(tls, "tls") != 0)
+		return conn_leave(c, END_NOT_TLS);
+	c->access.tls = tls;
+	if (!flow_put(&c->up, rq->bytes, rq->n))
+		return conn_leave(c, END_NO_MEMORY);
+	conn_drop_request(c);
+	return conn_move(c, STATE_RELAY);
+}
+
+/* 1: more bytes; 0: nothing now; -1: no more will come. */
+static int receive(struct conn *c)
+{
+	struct endpoint *end = &c->side[CLIENT];
+	ssize_t n;
+
+	if (!(end->ready & LOOP_READ))
+		return 0;
+	n = recv(end->fd, c->w->scratch, HELLO_MAX, 0);
+	end->ready &= (uint8_t)~LOOP_READ;
+	if (n > 0)
+		return request_keep(c, c->w->scratch, (size_t)n) ? 1 : -1;
+	if (n == 0)
+		c->up.ended = true;
+	return n == 0 ? -1 : 0;
+}
+
+enum step tunnel_hello(struct conn *c)
+{
+	struct request *rq = c->rq;
+	char name[HOST_MAX + 1] = "";
+	int got = receive(c);
+
+	if (rq->n) {
+		switch (hello_read(c->w->hello, span_of(rq->bytes, rq->n), name)) {
+		case HELLO_TLS:
+			note_name(c, name);
+			return relay(c, "tls");
+		case HELLO_OTHER:
+			return relay(c, "other");
+		case HELLO_MORE:
+			break;
+		}
+	}
+	if (got < 0 || rq->n >= HELLO_MAX)
+		return relay(c, rq->n ? "other" : "none");
+	/* an origin that speaks first is heard, unless the policy waits for TLS */
+	if (!tls_wanted(c)) {
+		enum flow_answer a = flow_pump(c, &c->down);
+
+		if (a == FLOW_SOURCE || a == FLOW_ENDED)
+			return relay(c, rq->n ? "other" : "none");
+		if (a != FLOW_WAIT)
+			return conn_leave(c, END_CLIENT_BROKE);
+		flow_watch(c);
+	} else {
+		endpoint_want(c, CLIENT, LOOP_READ);
+	}
+	return STEP_WAIT;
+}
+
+enum step tunnel_hello_late(struct conn *c)
+{
+	return relay(c, c->rq->n ? "other" : "none");
+}
+
+/* --- both ways -----------------------------------------------------------------------------------
+ */
+
+enum step tunnel_upgrade(struct conn *c)
+{
+	struct request *rq = c->rq;
+
+	c->access.tls = "none";
+	c->up.body = c->down.body = NULL;
+	c->up.ended = c->down.ended = false;
+	if (!flow_put(&c->up, rq->bytes + rq->head.size, rq->n - rq->head.size))
+		return conn_leave(c, END_NO_MEMORY);
+	conn_drop_request(c);
+	return conn_move(c, STATE_RELAY);
+}
+
+/* One direction. True: go on; false: *why says how the tunnel ends. */
+static bool move(struct conn *c, struct flow *f, enum end_reason *why)
+{
+	bool from_client = f->from == CLIENT;
+
+	switch (flow_pump(c, f)) {
+	case FLOW_ENDED:
+		if (f->shut)
+			return true;
+		/* what the other side still says is relayed as well, for a bounded time */
+		f->shut = true;
+		shutdown(c->side[!f->from].fd, SHUT_WR);
+		loop_add(&c->timer, c->access.bundle->settings->stall_ms);
+		*why = from_client ? END_CLIENT_CLOSED : END_ORIGIN_CLOSED;
+		return !(c->up.shut && c->down.shut);
+	case FLOW_SOURCE:
+		*why = from_client ? END_CLIENT_BROKE : END_ORIGIN_BROKE;
+		return false;
+	case FLOW_SINK:
+		*why = from_client ? END_ORIGIN_BROKE : END_CLIENT_BROKE;
+		return false;
+	case FLOW_MEMORY:
+		*why = END_NO_MEMORY;
+		return false;
+	case FLOW_WAIT:
+	case FLOW_SHORT:
+	case FLOW_BAD:
+		break;
+	}
+	return true;
+}
+
+enum step tunnel_relay(struct conn *c)
+{
+	enum end_reason why = END_DONE;
+
+	if (!move(c, &c->up, &why) || !move(c, &c->down, &why))
+		return conn_leave(c, why);
+	flow_watch(c);
+	return STEP_WAIT;
+}
+
+enum step tunnel_late(struct conn *c)
+{
+	const struct settings *s = c->access.bundle->settings;
+	int64_t bound = c->up.shut || c->down.shut ? s->stall_ms : s->idle_ms;
+	int64_t silent = (int64_t)(clock_mono_ms() - c->active_ms);
+
+	if (silent >= bound)
+		return conn_leave(c, END_IDLE);
+	loop_add(&c->timer, bound - silent); /* it was not silent: no timer is moved per byte */
+	return STEP_WAIT;
+}

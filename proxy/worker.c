@@ -1,0 +1,411 @@
+/*
+ * A worker's life: set up from the master's message, serve, take new bundles, drain, leave nothing
+ * unwritten.
+ */
+#include "worker.h"
+
+#include "clock.h"
+#include "conn.h"
+#include "listener.h"
+#include "log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define TICK_MS	   1000
+#define SETUP_FDS  4  /* bundle, usage, logins, journal folder; then the listeners */
+#define CHECKPOINT 15 /* ticks between two tips told to the master */
+
+/* --- small services for connections
+ * ---------------------------------------------------------------- */
+
+void worker_note_record(struct worker *w)
+{
+	if (!loop_pending(&w->hand_over_ev))
+		loop_defer(&w->hand_over_ev);
+}
+
+void worker_day(struct worker *w, int64_t wall_ms, char out[11])
+{
+	snapshot_day(w->bundle->policy, wall_ms / 1000, out);
+}
+
+bool worker_is_self(
+	const struct worker *w, const struct addr *a, uint16_t port, const struct addr *local)
+{
+	static const struct addr any4 = {.b = {[10] = 0xff, [11] = 0xff}, .v4 = true},
+				 any6 = {{0}, false};
+
+	for (size_t i = 0; i < w->n_listeners; i++) {
+		const struct settings_address *at = &w->listener[i].at;
+		bool any = addr_eq(&at->addr, &any4) || addr_eq(&at->addr, &any6);
+		const char *class = NULL;
+
+		if (at->port != port)
+			continue;
+		if (addr_eq(&at->addr, a) || (any && addr_eq(local, a)))
+			return true;
+		if (any && address_class(a, &class) == CLASS_SPECIAL && class &&
+			strcmp(class, "loopback") == 0)
+			return true;
+	}
+	return false;
+}
+
+static const char *mark_day(void *arg, int64_t wall_ms, char out[11])
+{
+	worker_day(arg, wall_ms, out);
+	return out;
+}
+
+static void usage_day(void *arg, int64_t unix_s, char out[11])
+{
+	worker_day(arg, unix_s * 1000, out);
+}
+
+/* --- events
+ * ------------------------------------------------------------------------------------------- */
+
+static void on_hand_over(int fd, short what, void *arg)
+{
+	struct worker *w = arg;
+
+	(void)fd, (void)what;
+	journal_hand_over(w->journal);
+}
+
+static void on_journal(int fd, short what, void *arg)
+{
+	struct worker *w = arg;
+
+	(void)fd, (void)what;
+	w->now_ms = clock_mono_ms();
+	journal_poll(w->journal);
+}
+
+static void tell_tip(struct worker *w)
+{
+	struct ipc_message m = {.type = IPC_TIP, .index = w->index};
+
+	snprintf(m.chain, sizeof m.chain, "%s", journal_chain(w->journal));
+	journal_tip(w->journal, &m.tip);
+	ipc_send(IPC_CHILD_FD, &m, NULL, 0);
+}
+
+static void on_tick(int fd, short what, void *arg)
+{
+	struct worker *w = arg;
+
+	(void)fd, (void)what;
+	w->now_ms = clock_mono_ms();
+	usage_tick(w->usage, w->journal, clock_wall_ms(), false, usage_day, w);
+	if (journal_waiting(w->journal))
+		worker_note_record(w);
+	if (w->ticks++ % CHECKPOINT == 0)
+		tell_tip(w);
+	if (w->draining && (w->n_conns == 0 || w->now_ms >= w->drained_by_ms))
+		loop_stop(w->loop);
+	loop_add(&w->tick_ev, w->draining ? TICK_MS / 20 : TICK_MS);
+}
+
+static void begin_drain(struct worker *w)
+{
+	if (w->draining)
+		return;
+	w->draining = true;
+	w->drained_by_ms = clock_mono_ms() + (uint64_t)w->bundle->settings->drain_ms;
+	for (size_t i = 0; i < w->n_listeners; i++)
+		listener_stop(&w->listener[i]);
+	for (struct conn *c = w->conns, *next; c; c = next) {
+		next = c->next;
+		conn_drain(c);
+	}
+	log_info("drain", "%zu connections are open and may go on for %lld s", w->n_conns,
+		(long long)w->bundle->settings->drain_ms / 1000);
+	loop_add(&w->tick_ev, 0);
+}
+
+/* --- bundles
+ * ------------------------------------------------------------------------------------------ */
+
+static struct resolver *make_resolver(struct worker *w, const struct bundle *b, struct err *e)
+{
+	const struct settings *s = b->settings;
+	struct addr servers[SETTINGS_SERVERS];
+	uint16_t ports[SETTINGS_SERVERS];
+	const char *search[SETTINGS_NAMES];
+	struct resolver_options o = {.hosts = b->hosts,
+		.servers = servers,
+		.ports = ports,
+		.n_servers = s->servers.n,
+		.search = search,
+		.n_search = s->search.n,
+		.timeout_ms = (unsigned)s->resolve_ms};
+
+	for (size_t i = 0; i < s->servers.n; i++) {
+		servers[i] = s->servers.v[i].addr;
+		ports[i] = s->servers.v[i].port;
+	}
+	for (size_t i = 0; i < s->search.n; i++)
+		search[i] = s->search.v[i];
+	return resolver_new(w->loop, &o, e);
+}
+
+static bool same_resolver(const struct bundle *a, const struct bundle *b)
+{
+	const struct settings *x = a->settings, *y = b->settings;
+
+	return span_eq(a->hosts, b->hosts) && x->resolve_ms == y->resolve_ms &&
+	       memcmp(&x->servers, &y->servers, sizeof x->servers) == 0 &&
+	       memcmp(&x->search, &y->search, sizeof x->search) == 0;
+}
+
+static bool put_in_force(struct worker *w, struct bundle *b, struct err *e)
+{
+	bool keep = w->bundle && w->resolver && same_resolver(w->bundle, b);
+
+	if (!keep) {
+		struct resolver *r = make_resolver(w, b, e);
+
+		if (!r)
+			return false;
+		resolver_retire(w->resolver);
+		w->resolver = r;
+	}
+	identity_use(w->identity, b->accounts);
+	bundle_unref(w->bundle);
+	w->bundle = b;
+	return true;
+}
+
+static void answer(
+	const struct worker *w, enum ipc_type type, uint32_t generation, const char *text)
+{
+	struct ipc_message m = {.type = type, .index = w->index, .generation = generation};
+
+	snprintf(m.text, sizeof m.text, "%s", text);
+	ipc_send(IPC_CHILD_FD, &m, NULL, 0);
+}
+
+static void take_bundle(struct worker *w, const struct ipc_message *m, int fd)
+{
+	struct err e = {""};
+
+	bundle_unref(w->next_bundle);
+	w->next_bundle = bundle_open(fd, &e);
+	w->next_generation = m->generation;
+	answer(w, w->next_bundle ? IPC_READY : IPC_FAILED, m->generation, e.text);
+}
+
+static void commit(struct worker *w, uint32_t generation)
+{
+	struct err e = {""};
+	struct bundle *b = w->next_bundle;
+
+	if (!b || generation != w->next_generation)
+		return;
+	w->next_bundle = NULL;
+	if (!put_in_force(w, b, &e)) {
+		log_error("reload", "the new configuration cannot be used: %s", e.text);
+		bundle_unref(b);
+	}
+}
+
+static void on_ipc(int fd, short what, void *arg)
+{
+	struct worker *w = arg;
+	struct ipc_message m;
+	int fds[IPC_FDS_MAX], got;
+	size_t n;
+
+	(void)what;
+	while ((got = ipc_receive(fd, &m, fds, &n)) > 0) {
+		if (m.type == IPC_BUNDLE && n == 1)
+			take_bundle(w, &m, fds[0]);
+		else if (m.type == IPC_COMMIT)
+			commit(w, m.generation);
+		else if (m.type == IPC_ABORT)
+			bundle_unref(w->next_bundle), w->next_bundle = NULL;
+		else if (m.type == IPC_DRAIN)
+			begin_drain(w);
+		else if (m.type == IPC_STOP)
+			loop_stop(w->loop);
+		for (size_t i = 0; i < n; i++)
+			close(fds[i]);
+	}
+	if (got < 0) { /* without a master nobody supervises, reloads or checkpoints */
+		log_warn("worker", "the master is gone: stopping");
+		loop_stop(w->loop);
+	}
+}
+
+/* --- set-up and end
+ * ------------------------------------------------------------------------------------- */
+
+static void *map_shared(int fd, size_t size, struct err *e)
+{
+	struct stat st;
+	void *p = MAP_FAILED;
+
+	if (fstat(fd, &st) == 0 && (size_t)st.st_size >= size)
+		p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p != MAP_FAILED)
+		return p;
+	err_sys(e, "shared memory cannot be mapped");
+	return NULL;
+}
+
+static bool open_usage(struct worker *w, const struct ipc_message *m, int fd, struct err *e)
+{
+	size_t size = usage_size(m->workers);
+	void *p = map_shared(fd, size, e);
+
+	w->usage = p ? usage_open(p, size, w->index, e) : NULL;
+	return w->usage != NULL;
+}
+
+static bool open_identity(struct worker *w, const struct bundle *b, int fd, struct err *e)
+{
+	struct identity_options o = {
+		.loop = w->loop, .cache_ms = (unsigned)b->settings->remember_ms};
+
+	o.cache = map_shared(fd, identity_cache_size(), e);
+	memcpy(o.key, b->login_key, sizeof o.key);
+	w->identity = o.cache ? identity_new(&o, e) : NULL;
+	explicit_bzero(o.key, sizeof o.key);
+	return w->identity != NULL;
+}
+
+/* The journal first, then what a predecessor left, then the world. */
+static bool open_journal(struct worker *w, int dir, struct err *e)
+{
+	const struct settings *s = w->bundle->settings;
+	struct journal_before before;
+	struct journal_options o = {.dir = dir,
+		.sync = s->sync_disk ? JOURNAL_SYNC_DISK : JOURNAL_SYNC_PROCESS,
+		.node = s->node,
+		.day = mark_day,
+		.day_arg = w};
+	size_t left;
+
+	w->journal = journal_open(&o, &before, e);
+	if (!w->journal)
+		return false;
+	if (before.any && !before.clean)
+		log_warn("journal",
+			"the chain before ended without a stop mark: %llu bytes of a torn record "
+			"cut off",
+			(unsigned long long)before.cut_bytes);
+	left = usage_inherit(w->usage, w->journal, dir, usage_day, w);
+	if (left)
+		log_info(
+			"journal", "%zu open figures of the worker before were written down", left);
+	journal_hand_over(w->journal);
+	return true;
+}
+
+static bool set_up(
+	struct worker *w, const struct ipc_message *m, const int *fds, size_t n, struct err *e)
+{
+	struct bundle *b;
+
+	if (m->type != IPC_SETUP || n != SETUP_FDS + m->n_listen)
+		return err_set(e, "the master's set-up message is malformed");
+	w->index = m->index;
+	w->loop = loop_new();
+	w->digest = digest_new();
+	w->hello = hello_new();
+	w->scratch = malloc(FLOW_BUFFER);
+	w->listener = calloc(m->n_listen, sizeof *w->listener);
+	b = bundle_open(fds[0], e);
+	if (!w->loop || !w->digest || !w->hello || !w->scratch || !w->listener || !b)
+		return e->text[0] ? false : err_set(e, "out of memory");
+	if (!open_identity(w, b, fds[2], e) || !put_in_force(w, b, e) ||
+		!open_usage(w, m, fds[1], e) || !open_journal(w, fds[3], e))
+		return false;
+	for (size_t i = 0; i < m->n_listen; i++)
+		if (listener_start(&w->listener[i], w, fds[SETUP_FDS + i]))
+			w->n_listeners++;
+	return w->n_listeners == m->n_listen || err_set(e, "a listening socket cannot be used");
+}
+
+static void set_events(struct worker *w)
+{
+	loop_init(&w->ipc_ev, w->loop, IPC_CHILD_FD, LOOP_READ | LOOP_PERSIST, on_ipc, w);
+	loop_init(&w->journal_ev, w->loop, journal_fd(w->journal), LOOP_READ | LOOP_PERSIST,
+		on_journal, w);
+	loop_init(&w->hand_over_ev, w->loop, -1, 0, on_hand_over, w);
+	loop_init(&w->tick_ev, w->loop, -1, 0, on_tick, w);
+	loop_add(&w->ipc_ev, -1);
+	loop_add(&w->journal_ev, -1);
+	loop_add(&w->tick_ev, 0);
+}
+
+/* Ends what is open with its record, writes the open minute, seals the journal. */
+static void finish(struct worker *w)
+{
+	for (size_t i = 0; i < w->n_listeners; i++)
+		listener_stop(&w->listener[i]);
+	while (w->conns)
+		conn_end(w->conns, END_STOPPED);
+	journal_hand_over(w->journal);
+	usage_tick(w->usage, w->journal, clock_wall_ms(), true, usage_day, w);
+	journal_close(w->journal, true);
+	identity_free(w->identity);
+	resolver_free(w->resolver);
+	usage_close(w->usage);
+	hello_free(w->hello);
+	digest_free(w->digest);
+	bundle_unref(w->bundle);
+	bundle_unref(w->next_bundle);
+	while (w->pool) {
+		struct request *rq = w->pool;
+
+		w->pool = rq->next;
+		free(rq->bytes);
+		free(rq);
+	}
+	free(w->scratch);
+	free(w->listener);
+	loop_free(w->loop);
+}
+
+int worker_main(void)
+{
+	struct worker *w = calloc(1, sizeof *w);
+	struct ipc_message m;
+	int fds[IPC_FDS_MAX];
+	size_t n;
+	struct err e = {""};
+	char who[32];
+
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGTERM, SIG_IGN); /* the master decides */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	if (!w || ipc_receive(IPC_CHILD_FD, &m, fds, &n) != 1)
+		return 1;
+	snprintf(who, sizeof who, "worker %u", m.index);
+	log_open(who, LOG_LEVEL_INFO);
+	if (!set_up(w, &m, fds, n, &e)) {
+		log_error("start", "%s", e.text);
+		answer(w, IPC_FAILED, m.generation, e.text);
+		return 1;
+	}
+	close(fds[0]), close(fds[1]), close(fds[2]);
+	fcntl(IPC_CHILD_FD, F_SETFL, O_NONBLOCK);
+	set_events(w);
+	w->now_ms = clock_mono_ms();
+	answer(w, IPC_READY, m.generation, "");
+	loop_run(w->loop);
+	finish(w);
+	free(w);
+	return 0;
+}

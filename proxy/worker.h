@@ -1,0 +1,60 @@
+/*
+ * A worker: one event loop, its own journal, its share of the usage table. It gets everything from
+ * the master by descriptor and opens no file.
+ */
+#ifndef STILE_WORKER_H
+#define STILE_WORKER_H
+
+#include "bundle.h"
+#include "digest.h"
+#include "hello.h"
+#include "identity.h"
+#include "ipc.h"
+#include "journal.h"
+#include "loop.h"
+#include "resolve.h"
+#include "usage.h"
+
+struct conn;
+struct request;
+struct listener;
+
+struct worker {
+	unsigned index;
+	struct loop *loop;
+	struct loop_ev ipc_ev, journal_ev, hand_over_ev, tick_ev, drain_ev;
+	struct bundle *bundle;	    /* in force */
+	struct bundle *next_bundle; /* checked, not yet in force */
+	uint32_t next_generation;
+	struct journal *journal;
+	struct usage *usage;
+	struct resolver *resolver;
+	struct identity_checker *identity;
+	struct hello_reader *hello;
+	struct digest *digest;
+	struct listener *listener;
+	size_t n_listeners;
+	struct conn *conns; /* all */
+	size_t n_conns;
+	struct request *pool;
+	size_t pool_n;
+	char *scratch; /* FLOW_BUFFER bytes */
+	uint64_t accesses;
+	uint64_t now_ms; /* monotonic, once a turn is precise enough */
+	bool draining;
+	uint64_t drained_by_ms;
+	unsigned ticks;
+};
+
+/* The process: reads its set-up from IPC_CHILD_FD, serves, returns the exit code. */
+int worker_main(void);
+
+/* The record of this turn's accesses goes to the journal's thread when the turn is over. */
+void worker_note_record(struct worker *w);
+/* The local day of the policy in force, for records. */
+void worker_day(struct worker *w, int64_t wall_ms, char out[11]);
+/* Is that address and port one of our own listeners? */
+bool worker_is_self(
+	const struct worker *w, const struct addr *a, uint16_t port, const struct addr *local);
+
+#endif
