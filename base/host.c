@@ -138,7 +138,7 @@ bool authority_parse(struct span s, struct host *out, uint16_t *port)
 {
 	struct span host, digits;
 
-	return cut(s, &host, &digits) && parse_port(digits, port) && host_parse(host, out);
+	return cut(s, &host, &digits) && host_parse(host, out) && parse_port(digits, port);
 }
 
 bool authority_parse_default(struct span s, uint16_t otherwise, struct host *out, uint16_t *port)

@@ -1,0 +1,260 @@
+/* The loop: what a caller may rely on about order, time-outs and events that were never set up. */
+#include "clock.h"
+#include "loop.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+struct seen {
+	struct loop *l;
+	struct loop_ev ev[4];
+	int fd[2];
+	char order[16];
+	size_t n;
+	short what;
+};
+
+static int start(void **state)
+{
+	static struct seen s;
+
+	memset(&s, 0, sizeof(s));
+	s.l = loop_new();
+	*state = &s;
+	return s.l && pipe2(s.fd, O_NONBLOCK) == 0 ? 0 : -1;
+}
+
+static int stop(void **state)
+{
+	struct seen *s = *state;
+
+	for (int i = 0; i < 4; i++)
+		loop_del(&s->ev[i]);
+	loop_free(s->l);
+	loop_free(NULL);
+	close(s->fd[0]);
+	close(s->fd[1]);
+	return 0;
+}
+
+static void note(struct seen *s, char c)
+{
+	if (s->n < sizeof(s->order) - 1)
+		s->order[s->n++] = c;
+}
+
+static void on_read(int fd, short what, void *arg)
+{
+	struct seen *s = arg;
+	char c;
+
+	s->what = what;
+	note(s, read(fd, &c, 1) == 1 ? c : '!');
+}
+
+static void on_time(int fd, short what, void *arg)
+{
+	struct seen *s = arg;
+
+	(void)fd;
+	s->what = what;
+	note(s, 't');
+}
+
+static void on_defer(int fd, short what, void *arg)
+{
+	struct seen *s = arg;
+
+	(void)fd;
+	(void)what;
+	note(s, 'd');
+}
+
+static void defers_first(int fd, short what, void *arg)
+{
+	struct seen *s = arg;
+
+	(void)fd;
+	(void)what;
+	note(s, '1');
+	loop_defer(&s->ev[2]);
+	loop_defer(&s->ev[2]); /* once is once */
+	assert_true(loop_pending(&s->ev[2]));
+}
+
+static void second(int fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	note(arg, '2');
+}
+
+static void third_is_next_turn(int fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	note(arg, '3');
+}
+
+static void deferred_runs_in_the_same_turn_behind_what_is_ready(void **state)
+{
+	struct seen *s = *state;
+
+	assert_int_equal(write(s->fd[1], "x", 1), 1);
+	loop_init(&s->ev[0], s->l, s->fd[0], LOOP_READ, defers_first, s);
+	loop_init(&s->ev[1], s->l, s->fd[1], LOOP_WRITE, second, s);
+	loop_init(&s->ev[2], s->l, -1, 0, on_defer, s);
+	loop_init(&s->ev[3], s->l, -1, 0, third_is_next_turn, s);
+	assert_false(loop_pending(&s->ev[2]));
+	loop_add(&s->ev[0], -1);
+	loop_add(&s->ev[1], -1);
+	loop_add(&s->ev[3], 5);
+	loop_run(s->l);
+	assert_string_equal(s->order[0] == '1' ? "12d3" : "21d3", s->order);
+	assert_false(loop_pending(&s->ev[2]));
+}
+
+static void timer_fires_once_and_the_loop_ends(void **state)
+{
+	struct seen *s = *state;
+	uint64_t from = clock_mono_ms();
+
+	loop_init(&s->ev[0], s->l, -1, 0, on_time, s);
+	loop_run(s->l); /* nothing pending: returns at once */
+	loop_add(&s->ev[0], 20);
+	assert_true(loop_pending(&s->ev[0]));
+	loop_run(s->l);
+	assert_string_equal(s->order, "t");
+	assert_int_equal(s->what, LOOP_TIMEOUT);
+	assert_true(clock_mono_ms() - from >= 19);
+	assert_false(loop_pending(&s->ev[0]));
+}
+
+static void adding_again_moves_the_timeout(void **state)
+{
+	struct seen *s = *state;
+	uint64_t from = clock_mono_ms();
+
+	loop_init(&s->ev[0], s->l, -1, 0, on_time, s);
+	loop_add(&s->ev[0], 60000);
+	loop_add(&s->ev[0], 10);
+	loop_run(s->l);
+	assert_true(clock_mono_ms() - from < 30000);
+	assert_string_equal(s->order, "t");
+}
+
+static void stop_it(int fd, short what, void *arg)
+{
+	struct seen *s = arg;
+
+	(void)fd;
+	(void)what;
+	note(s, 's');
+	loop_stop(s->l);
+}
+
+static void persistent_event_without_timeout_stays_silent(void **state)
+{
+	struct seen *s = *state;
+
+	loop_init(&s->ev[0], s->l, s->fd[0], LOOP_READ | LOOP_PERSIST, on_time, s);
+	loop_init(&s->ev[1], s->l, -1, 0, stop_it, s);
+	loop_add(&s->ev[0], 5);
+	loop_add(&s->ev[0], -1);
+	loop_add(&s->ev[1], 40);
+	loop_run(s->l);
+	assert_string_equal(s->order, "s");
+	assert_true(loop_pending(&s->ev[0]));
+}
+
+static void reading_says_read_and_silence_says_timeout(void **state)
+{
+	struct seen *s = *state;
+
+	loop_init(&s->ev[0], s->l, s->fd[0], LOOP_READ, on_read, s);
+	assert_int_equal(write(s->fd[1], "x", 1), 1);
+	loop_add(&s->ev[0], 10000);
+	loop_run(s->l);
+	assert_int_equal(s->what, LOOP_READ);
+	loop_add(&s->ev[0], 5);
+	loop_run(s->l);
+	assert_int_equal(s->what, LOOP_TIMEOUT);
+	assert_string_equal(s->order, "x!");
+}
+
+static void edge_is_told_once_for_one_change(void **state)
+{
+	struct seen *s = *state;
+
+	loop_init(&s->ev[0], s->l, s->fd[0], LOOP_READ | LOOP_EDGE | LOOP_PERSIST, second, s);
+	loop_init(&s->ev[1], s->l, -1, 0, stop_it, s);
+	assert_int_equal(write(s->fd[1], "x", 1), 1);
+	loop_add(&s->ev[0], -1);
+	loop_add(&s->ev[1], 30);
+	loop_run(s->l); /* nobody reads the byte */
+	assert_string_equal(s->order, "2s");
+}
+
+static void signals_arrive_as_events(void **state)
+{
+	struct seen *s = *state;
+
+	loop_init_signal(&s->ev[0], s->l, SIGUSR1, stop_it, s);
+	loop_add(&s->ev[0], -1);
+	raise(SIGUSR1);
+	loop_run(s->l);
+	assert_string_equal(s->order, "s");
+}
+
+static void deleting_and_asking_need_no_set_up(void **state)
+{
+	struct seen *s = *state;
+
+	assert_false(loop_pending(&s->ev[0]));
+	loop_del(&s->ev[0]);
+	loop_init(&s->ev[0], s->l, -1, 0, on_time, s);
+	loop_defer(&s->ev[0]);
+	loop_del(&s->ev[0]); /* also takes back what was deferred */
+	loop_run(s->l);
+	assert_string_equal(s->order, "");
+}
+
+static void descriptor_that_cannot_be_watched_times_out(void **state)
+{
+	struct seen *s = *state;
+	int fd = open("plain", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	/* epoll refuses plain files, as it does everything when the kernel is short of watches */
+	loop_init(&s->ev[0], s->l, fd, LOOP_READ, on_time, s);
+	loop_add(&s->ev[0], 1000);
+	loop_run(s->l);
+	assert_string_equal(s->order, "t");
+	assert_int_equal(s->what, LOOP_TIMEOUT);
+	close(fd);
+}
+
+int main(void)
+{
+#define LOOP_TEST(f) cmocka_unit_test_setup_teardown(f, start, stop)
+	const struct CMUnitTest tests[] = {
+		LOOP_TEST(deferred_runs_in_the_same_turn_behind_what_is_ready),
+		LOOP_TEST(timer_fires_once_and_the_loop_ends),
+		LOOP_TEST(adding_again_moves_the_timeout),
+		LOOP_TEST(persistent_event_without_timeout_stays_silent),
+		LOOP_TEST(reading_says_read_and_silence_says_timeout),
+		LOOP_TEST(edge_is_told_once_for_one_change),
+		LOOP_TEST(signals_arrive_as_events),
+		LOOP_TEST(deleting_and_asking_need_no_set_up),
+		LOOP_TEST(descriptor_that_cannot_be_watched_times_out),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
