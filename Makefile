@@ -14,6 +14,7 @@ DESTDIR    ?=
 FUZZ_SECONDS ?= 60
 FUZZ_CC    ?= clang-14
 PYTHON     ?= /usr/bin/python3
+Q           = $(if $(V),,@echo '  $(1)' && )
 
 WARN = -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wcast-qual -Wwrite-strings \
 	-Wformat=2 -Wswitch-enum -Wvla -Wpointer-arith -Wundef -Werror
@@ -32,7 +33,7 @@ SEES_admin  = base policy audit admin
 LIBS_base   = -lconfig -levent_core -lcrypto
 LIBS_policy = -lmaxminddb -lpsl -lidn2 -lxxhash
 LIBS_audit  = -lhiredis -ljansson -lpthread
-LIBS_proxy  = -lunbound -lresolv -lcrypt -lssl
+LIBS_proxy  = -lsystemd -lunbound -lresolv -lcrypt -lssl
 LIBS_admin  =
 
 sources   = $(sort $(wildcard $(1)/*.c))
@@ -67,20 +68,20 @@ $(BUILD)/libproxy.a: $(PROXY_O)
 $(BUILD)/libadmin.a: $(ADMIN_BOTH_O) $(filter-out %_main.o,$(ADMIN_POLICY_O) $(ADMIN_REPORT_O))
 $(BUILD)/%.a:
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call Q,AR   $@)$(AR) rcs $@ $^
 
 $(BUILD)/stile-proxy: $(BUILD)/proxy/main.o $(LIB_proxy)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(EXT_proxy)
+	$(call Q,LD   $@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(EXT_proxy)
 $(BUILD)/stile-policy: $(ADMIN_POLICY_O) $(ADMIN_BOTH_O) $(LIB_audit)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_crypt) $(EXT_audit)
+	$(call Q,LD   $@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_crypt) $(EXT_audit)
 $(BUILD)/stile-policy: LIBS_crypt = -lcrypt
 $(BUILD)/stile-report: $(ADMIN_REPORT_O) $(ADMIN_BOTH_O) $(LIB_audit)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(EXT_audit)
+	$(call Q,LD   $@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(EXT_audit)
 
 folder = $(firstword $(subst /, ,$(1)))
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(addprefix -iquote ,$(SEES_$(call folder,$*))) -MMD -MP -c -o $@ $<
+	$(call Q,CC   $<)$(CC) $(CFLAGS_ALL) $(addprefix -iquote ,$(SEES_$(call folder,$*))) -MMD -MP -c -o $@ $<
 $(BUILD)/policy/catalogue.o: policy/catalogue.cfg
 $(BUILD)/audit/ship_script.o: audit/append.lua
 
@@ -91,7 +92,7 @@ unit_folder = $(firstword $(subst _, ,$(notdir $(1))))
 .SECONDEXPANSION:
 $(BUILD)/unit/%_test: tests/unit/%_test.c $$(LIB_$$(call unit_folder,$$*))
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(addprefix -iquote ,$(SEES_$(call unit_folder,$*))) -MMD -MP -MF $@.d \
+	$(call Q,TEST $<)$(CC) $(CFLAGS_ALL) $(addprefix -iquote ,$(SEES_$(call unit_folder,$*))) -MMD -MP -MF $@.d \
 		-o $@ $< $(LIB_$(call unit_folder,$*)) $(LDFLAGS_ALL) $(EXT_$(call unit_folder,$*)) -lcmocka
 unit: $(UNIT) $(PROGRAMS)
 	@BUILD=$(BUILD) $(PYTHON) tests/run_unit.py $(UNIT)
@@ -101,7 +102,7 @@ FUZZ_C = $(sort $(wildcard tests/fuzz/*_fuzz.c))
 FUZZ   = $(patsubst tests/fuzz/%.c,build-fuzz/fuzz/%,$(FUZZ_C))
 build-fuzz/fuzz/%_fuzz: tests/fuzz/%_fuzz.c $$(LIB_$$(call unit_folder,$$*))
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -fsanitize=fuzzer $(addprefix -iquote ,$(SEES_$(call unit_folder,$*))) \
+	$(call Q,FUZZ $<)$(CC) $(CFLAGS_ALL) -fsanitize=fuzzer $(addprefix -iquote ,$(SEES_$(call unit_folder,$*))) \
 		-o $@ $< $(LIB_$(call unit_folder,$*)) $(LDFLAGS_ALL) $(EXT_$(call unit_folder,$*))
 fuzzers: $(FUZZ)
 fuzz:

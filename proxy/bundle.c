@@ -192,7 +192,7 @@ static bool part(struct span pack, const char *name, size_t size, const void **o
 
 static bool parts(struct bundle *b, struct err *e)
 {
-	const void *settings, *pseudonyms, *logins;
+	const void *settings = NULL, *pseudonyms = NULL, *logins = NULL;
 	struct span data;
 	struct digest *d;
 	uint8_t hash[SHA256_LEN];

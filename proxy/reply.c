@@ -235,15 +235,14 @@ enum step reply_closing(struct conn *c)
 
 enum step reply_step(struct conn *c)
 {
-	switch (flow_flush(c, &c->down)) {
-	case FLOW_WAIT:
+	enum flow_answer a = flow_flush(c, &c->down);
+
+	if (a == FLOW_WAIT) {
 		endpoint_want(c, CLIENT, LOOP_WRITE);
 		return STEP_WAIT;
-	case FLOW_ENDED:
-		break;
-	default:
-		return conn_leave(c, END_CLIENT_BROKE);
 	}
+	if (a != FLOW_ENDED)
+		return conn_leave(c, END_CLIENT_BROKE);
 	if (c->rq->close_client)
 		return reply_closing(c);
 	return request_next(c);
