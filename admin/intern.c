@@ -83,6 +83,12 @@ static const char *keep(struct intern *p, struct span s)
 	return at;
 }
 
+uint32_t intern_find(const struct intern *p, struct span s)
+{
+	uint32_t at = p->slots ? p->slot[place_of(p, s)] : 0;
+	return at ? at - 1 : INTERN_NONE;
+}
+
 uint32_t intern_id(struct intern *p, struct span s)
 {
 	if (p->n * 2 >= p->slots && !grow_slots(p))

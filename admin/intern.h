@@ -18,5 +18,7 @@ struct intern {
 void intern_free(struct intern *p);
 /* The number of these bytes, new or known. INTERN_NONE: out of memory. */
 uint32_t intern_id(struct intern *p, struct span s);
+/* The number of bytes that are known, or INTERN_NONE. */
+uint32_t intern_find(const struct intern *p, struct span s);
 
 #endif

@@ -42,9 +42,17 @@ struct piece {
 	uint64_t up, down;
 };
 
+/* The names of a field, as numbers; the day is not among them. */
+struct known {
+	uint32_t person, name[DIM_DAY];
+};
+
+/* Fields come again and again: what stands behind the metric is read as JSON once. */
 struct tally {
 	struct period period;
-	struct intern names, combinations;
+	struct intern names, combinations, fields;
+	struct known *known; /* by number of field */
+	size_t nknown, capknown;
 	struct ledger ledger;
 	struct tally_node *node;
 	size_t nodes;
@@ -114,6 +122,8 @@ void tally_free(struct tally *t)
 	free(t->node);
 	intern_free(&t->names);
 	intern_free(&t->combinations);
+	intern_free(&t->fields);
+	free(t->known);
 	ledger_free(&t->ledger);
 	free(t);
 }
@@ -179,56 +189,128 @@ static bool in_period(const struct tally *t, struct span day)
 	       memcmp(day.p, t->period.to, 10) <= 0;
 }
 
-static void enter(struct tally *t, const struct rollup_key *k, struct span day, uint32_t slot,
-	uint64_t a, uint64_t b)
+static bool number_names(struct tally *t, const struct rollup_key *k, struct known *out)
 {
-	const struct span name[DIM_COUNT] = {[DIM_ROLE] = k->role,
+	const struct span name[DIM_DAY] = {[DIM_ROLE] = k->role,
 		[DIM_SERVICE] = k->service,
 		[DIM_ZONE] = k->zone,
 		[DIM_RULE] = k->rule,
-		[DIM_PURPOSE] = k->purpose,
-		[DIM_DAY] = day};
-	struct combination c;
-	bool ok = true;
-	for (int d = 0; d < DIM_COUNT; d++) {
-		c.name[d] = intern_id(&t->names, name[d]);
-		ok = ok && c.name[d] != INTERN_NONE;
+		[DIM_PURPOSE] = k->purpose};
+	out->person = intern_id(&t->names, k->user);
+	bool ok = out->person != INTERN_NONE;
+	for (int d = 0; d < DIM_DAY; d++) {
+		out->name[d] = intern_id(&t->names, name[d]);
+		ok = ok && out->name[d] != INTERN_NONE;
 	}
-	struct entry e = {.slot = slot, .a = a, .b = b};
-	e.person = intern_id(&t->names, k->user);
+	t->failed |= !ok;
+	return ok;
+}
+
+/* Splits ["metric","user",…] behind the metric. Metrics are plain words. */
+static bool split_metric(struct span field, struct span *metric, struct span *rest)
+{
+	size_t n = 2;
+	if (field.n < 2 || memcmp(field.p, "[\"", 2) != 0)
+		return false;
+	while (n < field.n && field.p[n] >= 'a' && field.p[n] <= 'z')
+		n++;
+	if (field.n - n < 2 || memcmp(field.p + n, "\",", 2) != 0)
+		return false;
+	*metric = span_of(field.p + 2, n - 2);
+	*rest = span_of(field.p + n + 2, field.n - n - 2);
+	return true;
+}
+
+static bool remember(struct tally *t, enum rollup_hash hash, struct span field, struct known *out)
+{
+	char store[FIELD_ROOM];
+	struct rollup_key k;
+	if (!rollup_key_parse(hash, field, store, sizeof store, &k)) {
+		t->bad++;
+		return false;
+	}
+	return number_names(t, &k, out);
+}
+
+static bool room_for_known(struct tally *t)
+{
+	if (t->nknown < t->capknown)
+		return true;
+	size_t cap = t->capknown ? t->capknown * 2 : 1024;
+	struct known *more = realloc(t->known, cap * sizeof *more);
+	t->failed |= !more;
+	if (!more)
+		return false;
+	t->known = more;
+	t->capknown = cap;
+	return true;
+}
+
+/* What the field means; *metric is empty in the hash of minutes. NULL: unreadable, or no memory. */
+static const struct known *read_field(
+	struct tally *t, enum rollup_hash hash, struct span field, struct span *metric)
+{
+	struct span rest = field.n ? span_of(field.p + 1, field.n - 1) : field;
+	*metric = SPAN("");
+	if (hash == ROLLUP_DAY ? !split_metric(field, metric, &rest)
+			       : !span_starts(field, SPAN("["))) {
+		t->bad++;
+		return NULL;
+	}
+	struct known fresh;
+	uint32_t id = intern_find(&t->fields, rest);
+	if (id != INTERN_NONE)
+		return &t->known[id];
+	if (!remember(t, hash, field, &fresh) || !room_for_known(t))
+		return NULL;
+	id = intern_id(&t->fields, rest);
+	t->failed |= id == INTERN_NONE;
+	if (id == INTERN_NONE)
+		return NULL;
+	t->known[id] = fresh;
+	t->nknown = id + 1;
+	return &t->known[id];
+}
+
+static void enter(
+	struct tally *t, const struct known *k, uint32_t day, uint32_t slot, uint64_t a, uint64_t b)
+{
+	struct combination c;
+	struct entry e = {.person = k->person, .slot = slot, .a = a, .b = b};
+	memcpy(c.name, k->name, sizeof k->name);
+	c.name[DIM_DAY] = day;
 	e.combination = intern_id(&t->combinations, span_of(&c, sizeof c));
-	ok = ok && e.person != INTERN_NONE && e.combination != INTERN_NONE;
-	if (!ok || !ledger_add(&t->ledger, &e))
+	if (e.combination == INTERN_NONE || !ledger_add(&t->ledger, &e))
 		t->failed = true;
 }
 
-static void count(struct tally *t, struct tally_node *node, const struct rollup_key *k,
-	struct span day, uint64_t add)
+static void count(struct tally *t, struct tally_node *node, const struct known *k,
+	struct span metric, uint32_t day, uint64_t add)
 {
 	static const char *const counters[] = {[SLOT_ALLOW] = "allow",
 		[SLOT_DENY] = "deny",
 		[SLOT_LIMIT] = "limit",
 		[SLOT_CHALLENGE] = "challenge"};
-	if (span_is(k->metric, "checkpoint"))
+	if (span_is(metric, "checkpoint"))
 		node->checkpoints += add;
-	else if (span_is(k->metric, "lost"))
+	else if (span_is(metric, "lost"))
 		node->lost += add;
-	else if (span_is(k->metric, "up"))
+	else if (span_is(metric, "up"))
 		enter(t, k, day, SLOT_BYTES, add, 0);
-	else if (span_is(k->metric, "down"))
+	else if (span_is(metric, "down"))
 		enter(t, k, day, SLOT_BYTES, 0, add);
 	for (uint32_t s = SLOT_ALLOW; s <= SLOT_CHALLENGE; s++)
-		if (span_is(k->metric, counters[s]))
+		if (span_is(metric, counters[s]))
 			enter(t, k, day, s, add, 0);
 }
 
 /* "minute,up,down" */
-static bool minute(struct tally *t, const struct rollup_key *k, struct span day, struct span one)
+static bool minute(struct tally *t, const struct known *k, uint32_t day, struct span one)
 {
 	uint64_t at, up, down;
 	struct span first = span_cut(&one, ','), second = span_cut(&one, ',');
 	if (!span_u64(first, UINT32_MAX, &at) || at < SLOT_FIRST_MINUTE ||
-		!span_u64(second, UINT64_MAX, &up) || !span_u64(one, UINT64_MAX, &down))
+		!span_u64(second, INT64_MAX, &up) || !span_u64(one, INT64_MAX, &down))
 		return false;
 	if (up > 0 || down > 0)
 		enter(t, k, day, (uint32_t)at, up, down);
@@ -238,19 +320,18 @@ static bool minute(struct tally *t, const struct rollup_key *k, struct span day,
 void tally_add(struct tally *t, size_t node, enum rollup_hash hash, struct span day,
 	struct span field, uint64_t add, struct span text)
 {
-	char store[FIELD_ROOM];
-	struct rollup_key k;
+	struct span metric;
 	if (!in_period(t, day) || t->failed)
 		return;
-	if (!rollup_key_parse(hash, field, store, sizeof store, &k)) {
-		t->bad++;
+	const struct known *k = read_field(t, hash, field, &metric);
+	uint32_t day_id = intern_id(&t->names, day);
+	if (!k || day_id == INTERN_NONE)
 		return;
-	}
 	if (hash == ROLLUP_DAY)
-		count(t, &t->node[node], &k, day, add);
+		count(t, &t->node[node], k, metric, day_id, add);
 	while (hash == ROLLUP_MIN && text.n > 0) {
 		struct span one = span_cut(&text, ' ');
-		if (one.n > 0 && !minute(t, &k, day, one))
+		if (one.n > 0 && !minute(t, k, day_id, one))
 			t->bad++;
 	}
 }
