@@ -122,6 +122,8 @@ asan:
 		unit scenario
 tsan:
 	@$(MAKE) --no-print-directory BUILD=build-tsan OPT="-O1 -g" SAN="-fsanitize=thread" unit scenario
+run: all
+	@packaging/demo $(BUILD)
 lint:
 	cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 \
 		--suppress=unusedStructMember $(addprefix -I,$(SEES_proxy) admin) base policy audit proxy admin

@@ -59,6 +59,6 @@ def test_top_level_is_what_the_design_names():
     import subprocess
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     top = {t.split("/")[0] for t in tracked}
-    allowed = set("""base policy audit proxy admin tests packaging systemd docs Makefile proxy.cfg policy.cfg setup README.md CONTRIBUTING.md
+    allowed = set("""base policy audit proxy admin tests packaging systemd docs Makefile proxy.cfg README.md CONTRIBUTING.md
     CHANGELOG.md LICENSE SECURITY.md .ci .clang-format .editorconfig .gitignore""".split())
     assert top <= allowed, top - allowed
