@@ -59,8 +59,8 @@ bool buf_reserve(struct buf *b, size_t more)
 	if (b->failed)
 		return false;
 	/* one byte more for the NUL */
-	if (__builtin_add_overflow(b->n, more, &need) || __builtin_add_overflow(need, 1, &need) ||
-		(need > b->cap && (b->fixed || !grow(b, need)))) {
+	if (__builtin_add_overflow(b->n, more, &need) || need >= PTRDIFF_MAX ||
+		(++need > b->cap && (b->fixed || !grow(b, need)))) {
 		b->failed = true;
 		return false;
 	}

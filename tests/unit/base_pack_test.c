@@ -64,7 +64,7 @@ static void empty_and_full_packs_are_packs(void **state)
 	pack_start(&w);
 	assert_true(pack_check(finish(&w), NULL));
 	for (int i = 0; i < 32; i++) {
-		char name[8];
+		char name[16];
 
 		snprintf(name, sizeof(name), "n%d", i);
 		pack_add(&w, name, span_str(name));
