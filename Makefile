@@ -100,10 +100,18 @@ unit: $(UNIT) $(PROGRAMS)
 # --- fuzzers: tests/fuzz/<folder>_<module>_fuzz.c, clang's libFuzzer -------------------------------
 FUZZ_C = $(sort $(wildcard tests/fuzz/*_fuzz.c))
 FUZZ   = $(patsubst tests/fuzz/%.c,build-fuzz/fuzz/%,$(FUZZ_C))
-build-fuzz/fuzz/%_fuzz: tests/fuzz/%_fuzz.c $$(LIB_$$(call unit_folder,$$*))
+$(BUILD)/fuzz/%_fuzz: tests/fuzz/%_fuzz.c $$(LIB_$$(call unit_folder,$$*))
 	@mkdir -p $(@D)
 	$(call Q,FUZZ $<)$(CC) $(CFLAGS_ALL) -fsanitize=fuzzer $(addprefix -iquote ,$(SEES_$(call unit_folder,$*))) \
-		-o $@ $< $(LIB_$(call unit_folder,$*)) $(LDFLAGS_ALL) $(EXT_$(call unit_folder,$*))
+		-o $@ $< $(FUZZ_WITH) $(LIB_$(call unit_folder,$*)) $(LDFLAGS_ALL) $(EXT_$(call unit_folder,$*))
+# the other side of the differential fuzzer: node-llhttp's sources in their strict mode
+LLHTTP   = $(patsubst %,$(BUILD)/llhttp/%.o,api http llhttp)
+LLHTTP_H = -DLLHTTP_STRICT_MODE=1 -isystem /usr/share/include/llhttp
+$(BUILD)/llhttp/%.o: /usr/share/llhttp/%.c
+	@mkdir -p $(@D)
+	$(call Q,CC $<)$(CC) $(OPT) $(SAN) -w $(LLHTTP_H) -c -o $@ $<
+$(BUILD)/fuzz/proxy_llhttp_fuzz: FUZZ_WITH = $(LLHTTP_H) $(LLHTTP)
+$(BUILD)/fuzz/proxy_llhttp_fuzz: $(LLHTTP)
 fuzzers: $(FUZZ)
 fuzz:
 	@$(MAKE) --no-print-directory BUILD=build-fuzz CC=$(FUZZ_CC) OPT="-O1 -g" \
