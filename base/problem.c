@@ -130,7 +130,7 @@ static void print_one(const struct problem *one, FILE *to)
 
 void problems_print(struct problems *p, FILE *to)
 {
-	struct place order[PROBLEMS_MAX];
+	struct place order[PROBLEMS_MAX] = {{0}};
 	size_t all = p->errors + p->findings;
 
 	for (size_t i = 0; i < p->n; i++)
