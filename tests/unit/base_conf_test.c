@@ -280,6 +280,27 @@ static void bad_includes_are_refused_at_their_line(void **state)
 	load_fails("d/main.cfg", "d/main.cfg:2: @include: /dev/zero is larger than 4194304 bytes");
 }
 
+static void ten_files_within_files_and_no_more(void **state)
+{
+	struct problems p = {0};
+	char path[32], text[64];
+	struct conf *c;
+
+	(void)state;
+	for (int i = 0; i <= 10; i++) {
+		snprintf(path, sizeof(path), "d/%d.cfg", i);
+		snprintf(text, sizeof(text), "n%d = 1;\n@include \"%d.cfg\"\n", i, i + 1);
+		put(path, i < 10 ? text : "last = 1;");
+	}
+	c = conf_load("d/0.cfg", &p);
+	expect(&p, "ten", NULL);
+	lies_at(c, "last", "d/10.cfg", 1);
+	conf_free(c);
+	put("d/10.cfg", "@include \"11.cfg\"");
+	put("d/11.cfg", "last = 1;");
+	load_fails("d/0.cfg", "d/10.cfg:1: @include goes deeper than 10 files");
+}
+
 static void all_files_together_are_bounded(void **state)
 {
 	struct buf b = {0};
@@ -592,6 +613,7 @@ int main(void)
 		IN_FOLDER(included_files_keep_their_names_and_lines),
 		IN_FOLDER(errors_in_included_files_name_that_file),
 		IN_FOLDER(bad_includes_are_refused_at_their_line),
+		IN_FOLDER(ten_files_within_files_and_no_more),
 		IN_FOLDER(all_files_together_are_bounded),
 		cmocka_unit_test(right_types_are_read_and_missing_ones_left),
 		cmocka_unit_test(wrong_types_say_what_was_expected),

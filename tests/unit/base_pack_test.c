@@ -126,6 +126,38 @@ static void no_cut_or_longer_pack_passes(void **state)
 	pack_drop(&w);
 }
 
+static void change(char *at, int by)
+{
+	uint64_t v;
+
+	memcpy(&v, at, sizeof(v));
+	v += (uint64_t)by;
+	memcpy(at, &v, sizeof(v));
+}
+
+/* Offset and length changed together still end at the end; only the alignment speaks against it. */
+static void blob_starts_exactly_where_it_must(void **state)
+{
+	struct pack_writer w;
+	struct span pack;
+	char copy[128];
+
+	(void)state;
+	pack_start(&w);
+	pack_add(&w, "a", SPAN("\0x"));
+	pack = finish(&w);
+	assert_true(pack.n < sizeof(copy));
+	memcpy(copy, pack.p, pack.n);
+	assert_true(pack_check(span_of(copy, pack.n), NULL));
+	change(copy + 16 + 32, 1);
+	change(copy + 16 + 40, -1);
+	assert_false(pack_check(span_of(copy, pack.n), NULL));
+	change(copy + 16 + 32, -2);
+	change(copy + 16 + 40, 2);
+	assert_false(pack_check(span_of(copy, pack.n), NULL));
+	pack_drop(&w);
+}
+
 static void padding_is_zero_and_names_differ(void **state)
 {
 	struct pack_writer w;
@@ -155,6 +187,7 @@ int main(void)
 		cmocka_unit_test(empty_and_full_packs_are_packs),
 		cmocka_unit_test(no_changed_byte_leads_outside),
 		cmocka_unit_test(no_cut_or_longer_pack_passes),
+		cmocka_unit_test(blob_starts_exactly_where_it_must),
 		cmocka_unit_test(padding_is_zero_and_names_differ),
 	};
 
