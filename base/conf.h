@@ -1,7 +1,7 @@
 /*
  * Files in libconfig's language, walked with types: every wrong name or type becomes a problem with
  * file and line. Only conf.c knows libconfig. Integers that libconfig 1.5 would cut to 32 bits
- * silently, and duplicate names, are errors.
+ * silently, duplicate names, zero bytes, and strings or comments without an end are errors.
  */
 #ifndef STILE_CONF_H
 #define STILE_CONF_H
@@ -22,7 +22,8 @@ enum conf_kind {
 	CONF_GROUP  /* { } */
 };
 
-/* NULL when there were errors, all added to *p. */
+/* NULL when there were errors, all added to *p. @include "file" is relative to the file it stands
+ * in. Limits (conf_text.h): 4 MiB with all included files, 10 files deep, 64 KiB a string. */
 struct conf *conf_load(const char *path, struct problems *p);
 /* The same from memory; `name` stands where a file name would. @include is refused here. */
 struct conf *conf_parse(const char *name, struct span text, struct problems *p);
@@ -63,7 +64,8 @@ const char *conf_string_at(const struct conf_node *strings, size_t i);
 int64_t conf_int_value(const struct conf_node *n);
 const char *conf_string_value(const struct conf_node *n);
 
-/* Every member of `g` not among `names` (NULL-terminated) is an error that names the nearest one. */
+/* Every member of `g` not among `names` (NULL-terminated) is an error that names the nearest one.
+ */
 bool conf_only(const struct conf *c, const struct conf_node *g, const char *const *names,
 	struct problems *p);
 /* An error at a node. Always false. */

@@ -30,6 +30,7 @@ struct loop *loop_new(void);
 void loop_free(struct loop *l);
 /* Returns when loop_stop was called or no event is left. */
 void loop_run(struct loop *l);
+/* From a callback; what else is ready waits for the next loop_run. */
 void loop_stop(struct loop *l);
 /* libevent's event_base, for libraries that attach themselves. */
 void *loop_native(struct loop *l);
@@ -37,11 +38,14 @@ void *loop_native(struct loop *l);
 /* Prepares only; nothing is pending before loop_add. fd -1: timer only. */
 void loop_init(struct loop_ev *ev, struct loop *l, int fd, short what, loop_fn *fn, void *arg);
 void loop_init_signal(struct loop_ev *ev, struct loop *l, int signo, loop_fn *fn, void *arg);
-/* ms < 0: no time-out. Adding again moves the time-out. */
+/* ms < 0: no time-out. Adding again moves the time-out, or takes it away. When the kernel cannot
+ * watch the descriptor, that is logged and fn runs as if timed out. */
 void loop_add(struct loop_ev *ev, int64_t ms);
 void loop_del(struct loop_ev *ev);
 bool loop_pending(const struct loop_ev *ev);
-/* Runs fn once, behind everything that is ready in this turn. */
+/* Runs fn once, with LOOP_TIMEOUT, behind everything that is ready in this turn. For events without
+ * a descriptor of their own: one that was added counts as fired. An fn that defers itself again
+ * keeps the turn from ending. */
 void loop_defer(struct loop_ev *ev);
 
 #endif
