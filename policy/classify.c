@@ -82,8 +82,6 @@ static void join_services(const struct snapshot *s, const struct target *t, char
 	for (size_t i = 0; i < t->services; i++) {
 		struct span name = snapshot_service(s, t->service[i].service);
 
-		if (i && t->service[i].service == t->service[i - 1].service)
-			continue;
 		if (b.n + name.n + 2 > cap)
 			return;
 		if (b.n)

@@ -85,7 +85,8 @@ static bool all_of(struct span s, const char *set)
 /* Digits and dots, or anything with a slash or a colon, can only be meant as an address. */
 static bool looks_like_range(struct span s)
 {
-	return memchr(s.p, '/', s.n) || memchr(s.p, ':', s.n) || all_of(s, "0123456789.");
+	return memchr(s.p, '/', s.n) || memchr(s.p, ':', s.n) ||
+	       (memchr(s.p, '.', s.n) && all_of(s, "0123456789."));
 }
 
 static bool add_range(struct gather *g, struct span s)
@@ -308,8 +309,9 @@ static bool known_limit(const struct load *l, const struct conf_node *n)
 }
 
 static bool load_requests(
-	const struct load *l, const struct conf_node *limits, struct rate_limit *out)
+	const struct load *l, const struct conf_node *limits, struct snap_rate *out)
 {
+	struct rate_limit rate;
 	const char *text = NULL;
 	struct err e;
 
@@ -318,8 +320,13 @@ static bool load_requests(
 	if (!text)
 		return conf_error(l->c, limits, l->p,
 			"`limits` limits nothing; expected requests = \"60/min\" or the like");
-	return rate_parse(span_str(text), out, &e) ||
-	       conf_error(l->c, conf_get(limits, "requests"), l->p, "requests: %s", e.text);
+	if (!rate_parse(span_str(text), &rate, &e))
+		return conf_error(l->c, conf_get(limits, "requests"), l->p, "requests: %s", e.text);
+	*out = (struct snap_rate){.interval_us = rate.interval_us,
+		.burst = rate.burst,
+		.count = rate.count,
+		.period_s = rate.period_s};
+	return true;
 }
 
 static bool load_limits(const struct load *l, const struct conf_node *rule, struct snap_rule *r)

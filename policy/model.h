@@ -58,7 +58,7 @@ struct load {
 	struct problems *p;
 };
 
-enum key_group { KEY_TOP, KEY_CATALOGUE, KEY_ROLE, KEY_SERVICE, KEY_LIST, KEY_RULE };
+enum key_group { KEY_TOP, KEY_CATALOGUE, KEY_ROLE, KEY_SERVICE, KEY_LIST, KEY_RULE, KEY_LIMITS };
 
 /* load_common.c: what several parts of the file have in common. All report what is wrong. */
 bool load_only(const struct load *l, const struct conf_node *group, enum key_group keys);

@@ -114,8 +114,10 @@ struct service_tag {
 };
 
 /* The classification of a host name under a snapshot: filled once, then used for every decision
- * about that host. Services come from the longest suffix that any service lists; categories and
- * rule targets from every suffix. */
+ * about that host. Services come from the longest suffix that any service lists; categories (those
+ * that lists give, the services' own hang on the services) and rule targets from every suffix. What
+ * does not fit is left out from the shortest suffix on; the loader refuses policies in which that
+ * could happen to services or rule targets. */
 struct target {
 	uint8_t services, categories, names;
 	struct service_tag service[POLICY_TAGS_MAX];
@@ -222,7 +224,11 @@ const char *condition_text(enum condition c);
 /* First rule whose conditions all hold decides; none: deny. Conditions are tried with what is known
  * first, so that a need is stated only when the answer depends on it; identity comes before
  * address (nobody unknown makes us resolve names), limits last. An allow is given only for a known
- * address that the guard passes. `t` may be NULL. */
+ * address that the guard passes; where it does not, or a limit is spent, `rule` still names the rule
+ * that would have allowed. A rule without ports: an allow opens the policy's, a deny closes all.
+ * Observing rules never cause a need: what is open counts as not holding for them. A literal host
+ * is its own address for conditions; ADDRESS_KNOWN is still asked for before an allow, because only
+ * the caller knows its own listeners. `t` may be NULL. */
 void policy_evaluate(const struct snapshot *s, const struct facts *f, struct verdict *v,
 	struct trace *t);
 

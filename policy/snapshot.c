@@ -384,7 +384,10 @@ void snapshot_rule(const struct snapshot *s, size_t i, struct rule_view *out)
 		.record = (enum rule_record)r->record,
 		.observe = r->flags & RULE_OBSERVE,
 		.opaque = r->flags & RULE_OPAQUE,
-		.requests = r->requests,
+		.requests = {.interval_us = r->requests.interval_us,
+			.burst = r->requests.burst,
+			.count = r->requests.count,
+			.period_s = r->requests.period_s},
 		.line = r->source.line};
 }
 

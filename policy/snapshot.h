@@ -125,6 +125,13 @@ struct snap_list {
 	struct run ranges; /* SECTION_PREFIX */
 };
 
+/* struct rate_limit without a hole, so that the same rate is the same bytes. interval_us 0: none.
+ */
+struct snap_rate {
+	uint64_t interval_us;
+	uint32_t burst, count, period_s, pad;
+};
+
 #define RULE_OBSERVE 1u /* mode = "observe" */
 #define RULE_OPAQUE  2u
 #define RULE_EMBEDS  4u
@@ -140,7 +147,7 @@ struct snap_rule {
 	uint8_t action; /* enum rule_action */
 	uint8_t record; /* enum rule_record */
 	uint8_t pad[6];
-	struct rate_limit requests;
+	struct snap_rate requests;
 	struct source source;
 	struct text message, purpose, owner, benefit, risk, risk_owner, review;
 };
