@@ -61,14 +61,25 @@ static bool zone_load(struct zone_table *z, const char *name, struct err *e)
 	return true;
 }
 
+static bool day_typed(const char *text, int64_t today, int64_t *day)
+{
+	bool yesterday = strcmp(text, "yesterday") == 0;
+	if (!yesterday && strcmp(text, "today") != 0)
+		return day_parse(text, day);
+	*day = today - yesterday;
+	return true;
+}
+
 static bool set_days(
 	struct period *out, const char *from, const char *to, int64_t today, struct err *e)
 {
 	int64_t first, last;
-	if (from && !day_parse(from, &first))
-		return err_set(e, "--from '%s' is no day: expected YYYY-MM-DD", from);
-	if (to && !day_parse(to, &last))
-		return err_set(e, "--to '%s' is no day: expected YYYY-MM-DD", to);
+	if (from && !day_typed(from, today, &first))
+		return err_set(
+			e, "--from '%s' is no day: expected YYYY-MM-DD, today or yesterday", from);
+	if (to && !day_typed(to, today, &last))
+		return err_set(
+			e, "--to '%s' is no day: expected YYYY-MM-DD, today or yesterday", to);
 	if (!to)
 		last = !from || first < today ? today : first;
 	if (!from)

@@ -14,8 +14,8 @@ struct period {
 	uint64_t minutes; /* that have passed of it by now */
 };
 
-/* `from` and `to` may be NULL: the last seven days, today included; seven days from `from` or up to
- * `to` are not guessed: the missing end is today or the day of the other end. */
+/* Days are "YYYY-MM-DD", "today" or "yesterday". Without both: the last seven, today included;
+ * without `to`: up to today; without `from`: the one day. */
 bool period_make(struct period *out, const char *from, const char *to, const char *zone,
 	int64_t now_s, struct err *e);
 /* The i-th day of it. */

@@ -4,7 +4,9 @@
  */
 #include "policy_open.h"
 
+#include "domain.h"
 #include "file.h"
+#include "snapshot.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -52,4 +54,43 @@ void policy_close(struct opened_policy *o)
 	buf_free(&o->bytes);
 	problems_free(&o->problems);
 	o->snapshot = NULL;
+}
+
+static size_t add_category(struct span name, struct span *out, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (span_eq(out[i], name))
+			return n;
+	if (n < HOST_CATEGORIES_MAX)
+		out[n++] = name;
+	return n;
+}
+
+size_t host_categories(
+	const struct snapshot *s, const struct target *t, struct span out[HOST_CATEGORIES_MAX])
+{
+	const struct snap_service *services = snapshot_at_SERVICE(s, NULL);
+	const uint16_t *of = snapshot_at_SERVICE_CATEGORY(s, NULL);
+	size_t n = 0;
+	for (size_t i = 0; i < t->services; i++) {
+		struct run r = services[t->service[i].service].categories;
+		for (uint32_t k = r.first; k < r.first + r.n; k++)
+			n = add_category(snapshot_category(s, of[k]), out, n);
+	}
+	for (size_t i = 0; i < t->categories; i++)
+		n = add_category(snapshot_category(s, t->category[i]), out, n);
+	return n;
+}
+
+bool host_typed(const char *typed, struct host *out)
+{
+	char ascii[HOST_MAX + 1], bracketed[ADDR_TEXT_MAX + 2];
+	struct addr a;
+	if (host_parse(span_str(typed), out))
+		return true;
+	if (addr_parse(span_str(typed), &a) && strlen(typed) < ADDR_TEXT_MAX) {
+		snprintf(bracketed, sizeof bracketed, "[%s]", typed);
+		return host_parse(span_str(bracketed), out);
+	}
+	return domain_to_ascii(span_str(typed), ascii) && host_parse(span_str(ascii), out);
 }

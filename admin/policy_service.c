@@ -1,7 +1,6 @@
 /* stile-policy service: what a host is in the eyes of the policy, a line each. */
 #include "policy_open.h"
 
-#include "domain.h"
 #include "jsonout.h"
 
 static const struct cli_option options[] = {
@@ -10,20 +9,6 @@ static const struct cli_option options[] = {
 	{0, "json", NULL, false, "print JSON"},
 	{0},
 };
-
-/* As people write it: any case, Unicode, an address, with or without brackets. */
-static bool read_host(const char *typed, struct host *out)
-{
-	char ascii[HOST_MAX + 1], bracketed[ADDR_TEXT_MAX + 2];
-	struct addr a;
-	if (host_parse(span_str(typed), out))
-		return true;
-	if (addr_parse(span_str(typed), &a) && strlen(typed) < ADDR_TEXT_MAX) {
-		snprintf(bracketed, sizeof bracketed, "[%s]", typed);
-		return host_parse(span_str(bracketed), out);
-	}
-	return domain_to_ascii(span_str(typed), ascii) && host_parse(span_str(ascii), out);
-}
 
 static void print_line(const struct snapshot *s, const struct host *h, const struct target *t)
 {
@@ -36,9 +21,10 @@ static void print_line(const struct snapshot *s, const struct host *h, const str
 		buf_printf(&part, "%s%s", plus, part_word((enum service_part)t->service[i].part));
 		buf_printf(&zone, "%s%.*s", plus, z.n ? (int)z.n : 1, z.n ? z.p : "-");
 	}
-	for (size_t i = 0; i < t->categories; i++)
-		buf_printf(&categories, "%s%.*s", i ? "," : "",
-			SPAN_ARG(snapshot_category(s, t->category[i])));
+	struct span category[HOST_CATEGORIES_MAX];
+	size_t n = host_categories(s, t, category);
+	for (size_t i = 0; i < n; i++)
+		buf_printf(&categories, "%s%.*s", i ? "," : "", SPAN_ARG(category[i]));
 	printf("%s\t%s\t%s\t%s\t%s\n", h->name, service.n ? service.p : "-", part.n ? part.p : "-",
 		zone.n ? zone.p : "-", categories.n ? categories.p : "-");
 	buf_free(&service);
@@ -60,8 +46,10 @@ static struct js *one_json(const struct snapshot *s, const struct host *h, const
 		js_put(one, "zone", js_text_or_null(snapshot_service_zone(s, k)));
 		js_add(services, one);
 	}
-	for (size_t i = 0; i < t->categories; i++)
-		js_add(categories, js_text(snapshot_category(s, t->category[i])));
+	struct span category[HOST_CATEGORIES_MAX];
+	size_t n = host_categories(s, t, category);
+	for (size_t i = 0; i < n; i++)
+		js_add(categories, js_text(category[i]));
 	js_put(v, "host", js_text(host_span(h)));
 	js_put(v, "services", services);
 	js_put(v, "categories", categories);
@@ -73,7 +61,7 @@ static int print_hosts(struct cli *c, const struct snapshot *s, struct js *list)
 	for (size_t i = 0; i < cli_operands(c); i++) {
 		struct host h;
 		struct target t = {0};
-		if (!read_host(cli_operand(c, i), &h))
+		if (!host_typed(cli_operand(c, i), &h))
 			return cli_usage(c, "'%s' is no host name", cli_operand(c, i));
 		policy_classify(s, &h, &t);
 		if (list)

@@ -20,7 +20,8 @@
 #define REPORT_MODE    0640
 
 static const struct cli_option options[] = {
-	{0, "from", "DAY", false, "first day, YYYY-MM-DD; six days before today"},
+	{0, "from", "DAY", false,
+		"first day: YYYY-MM-DD, today or yesterday; six days before today"},
 	{0, "to", "DAY", false, "last day, included; today"},
 	{0, "by", "WHAT", true,
 		"a table by service, role, zone, purpose, rule or day; each adds one; service"},
@@ -223,8 +224,8 @@ static void lay_label(
 	struct report *r, const struct request *q, enum dim by, const struct tally_row *row)
 {
 	char fold[96];
-	snprintf(fold, sizeof fold, "fewer than %llu people (%zu rows)",
-		(unsigned long long)q->fold_below, row->rows);
+	snprintf(fold, sizeof fold, "fewer than %llu people (%zu %s)",
+		(unsigned long long)q->fold_below, row->rows, row->rows == 1 ? "row" : "rows");
 	if (row->key.n)
 		report_cell_text(r, COLUMN_KEY, row->key);
 	report_cell_text(r, COLUMN_LABEL,

@@ -368,6 +368,8 @@ static void periods_follow_the_zone(void **state)
 			"2026-10-25", 1, 1500},
 		{"2026-11-20", NULL, NULL, 1795442400, "2026-11-20", "2026-11-23", 4,
 			3 * 1440 + 840},
+		{"yesterday", "today", "Europe/Berlin", 1795476600, "2026-11-23", "2026-11-24", 2,
+			1470},
 		{NULL, "2026-11-20", NULL, 1795442400, "2026-11-20", "2026-11-20", 1, 1440},
 		{"2027-01-01", "2027-01-02", NULL, 1795442400, "2027-01-01", "2027-01-02", 2, 0},
 	};
@@ -387,7 +389,7 @@ static void periods_follow_the_zone(void **state)
 static void days_that_are_none_are_refused(void **state)
 {
 	static const char *const bad[] = {"2026-02-29", "2026-13-01", "2026-1-1", "26-01-01",
-		"today", "", "2026-01-01 ", " 2026-01-01", "2026-01-011"};
+		"Today", "", "2026-01-01 ", " 2026-01-01", "2026-01-011"};
 	struct period p;
 	struct err e;
 	(void)state;
