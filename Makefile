@@ -138,6 +138,23 @@ lint:
 format:
 	clang-format -i $(wildcard */*.c */*.h tests/*/*.c)
 
+# Configuration that is there already stays. Paths of the installed proxy.cfg are those of Debian.
+ETC = $(DESTDIR)/etc/stile
+install: all
+	install -Dm755 -t $(DESTDIR)$(PREFIX)/sbin $(BUILD)/stile-proxy
+	install -Dm755 -t $(DESTDIR)$(PREFIX)/bin $(BUILD)/stile-policy $(BUILD)/stile-report
+	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man1 packaging/man/*.1
+	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man5 packaging/man/*.5
+	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man8 packaging/man/*.8
+	install -Dm644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system systemd/stile.service
+	install -Dm644 systemd/stile.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/stile.conf
+	install -d -m755 $(ETC)
+	[ -e $(ETC)/policy.cfg ] || install -m644 packaging/policy.cfg $(ETC)/policy.cfg
+	[ -e $(ETC)/proxy.cfg ] || sed -e 's|"packaging/policy.cfg"|"policy.cfg"|' \
+		-e 's|"journal"|"/var/lib/stile/journal"|' \
+		-e 's|"pseudonym.key"|"/var/lib/stile/pseudonym.key"|' proxy.cfg >$(ETC)/proxy.cfg
+	[ -n "$(DESTDIR)" ] || systemd-sysusers 2>/dev/null || true
+
 clean:
 	rm -rf build build-asan build-tsan build-fuzz
 
