@@ -25,8 +25,7 @@ struct segment_writer {
 	struct buf out;
 	size_t added, head_lines;
 	uint64_t size; /* of the whole records in the file */
-	uint64_t unsynced;
-	bool torn; /* there may be bytes behind `size` */
+	bool torn;     /* there may be bytes behind `size` */
 	bool dirty;
 	bool folder_dirty; /* the file's name may not be on the disk yet */
 	bool doubted;	   /* a sync failed: what comes next belongs into another file */
@@ -79,11 +78,6 @@ bool segment_writer_dirty(const struct segment_writer *w)
 	return w->dirty || w->folder_dirty;
 }
 
-uint64_t segment_writer_unsynced(const struct segment_writer *w)
-{
-	return w->unsynced;
-}
-
 /* --- files --------------------------------------------------------------------------------- */
 
 static int create_next(struct segment_writer *w, unsigned long *number, struct err *e)
@@ -96,7 +90,7 @@ static int create_next(struct segment_writer *w, unsigned long *number, struct e
 	do {
 		name.number++;
 		segment_name_format(&name, file);
-		fd = openat(w->dir, file, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0640);
+		fd = openat(w->dir, file, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
 	} while (fd < 0 && errno == EEXIST);
 	if (fd < 0)
 		err_sys(e, "making segment %s", file);
@@ -138,7 +132,6 @@ bool segment_writer_sync(struct segment_writer *w, struct err *e)
 	if (w->folder_dirty && fsync(w->dir) < 0)
 		return err_sys(e, "fsync of the journal's folder");
 	w->folder_dirty = false;
-	w->unsynced = 0;
 	return true;
 }
 
@@ -235,7 +228,6 @@ size_t segment_writer_commit(struct segment_writer *w, struct err *e)
 		/* What cannot be cut off now is tried again before the next write. */
 		mend(w, NULL);
 	}
-	w->unsynced += whole;
 	if (w->out.cap > OUT_KEEP)
 		buf_free(&w->out);
 	return whole;

@@ -25,12 +25,11 @@ bool segment_writer_begin(struct segment_writer *w, struct err *e);
 void segment_writer_add(struct segment_writer *w, struct span body);
 /* How many of the added records are whole in the file; fewer than added: *e says why. */
 size_t segment_writer_commit(struct segment_writer *w, struct err *e);
-/* Puts on the disk what was committed. */
+/* Puts on the disk what was committed. After a failure the next begin goes on in another segment.
+ */
 bool segment_writer_sync(struct segment_writer *w, struct err *e);
 /* Something was committed and not synced since. */
 bool segment_writer_dirty(const struct segment_writer *w);
-/* Records committed since the last sync that worked. */
-uint64_t segment_writer_unsynced(const struct segment_writer *w);
 /* The tip of what is committed. */
 void segment_writer_tip(const struct segment_writer *w, struct chain_tip *out);
 
