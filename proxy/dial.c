@@ -1,0 +1,184 @@
+/*
+ * Happy Eyeballs over addresses that are already judged and ordered. Each attempt is a socket and a
+ * watch; `advance` is the one place that starts attempts, `finish` the one door out.
+ */
+#include "dial.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define DIAL_MAX      16
+#define DIAL_DELAY_MS 250 /* Connection Attempt Delay, RFC 8305 5 */
+
+struct attempt {
+	struct dial *dial;
+	struct addr addr;
+	int fd; /* -1: not started, or failed */
+	struct loop_ev watch;
+};
+
+struct dial {
+	struct loop *loop;
+	struct loop_ev next;	 /* time for the next attempt */
+	struct loop_ev deadline; /* of the whole; also tells a failure that was seen at the start */
+	uint16_t port;
+	int error; /* of the last attempt that failed */
+	size_t n, started, live;
+	dial_fn *fn;
+	void *arg;
+	struct attempt v[];
+};
+
+static void advance(struct dial *d);
+
+static void drop(struct attempt *a)
+{
+	if (a->fd < 0)
+		return;
+	loop_del(&a->watch);
+	close(a->fd);
+	a->fd = -1;
+	a->dial->live--;
+}
+
+void dial_cancel(struct dial *d)
+{
+	if (!d)
+		return;
+	for (size_t i = 0; i < d->started; i++)
+		drop(&d->v[i]);
+	loop_del(&d->next);
+	loop_del(&d->deadline);
+	free(d);
+}
+
+/* Gives the result away; `won` is NULL when nobody answered. */
+static void finish(struct dial *d, struct attempt *won, int error)
+{
+	dial_fn *fn = d->fn;
+	void *arg = d->arg;
+	struct addr addr = {0};
+	int fd = -1;
+
+	if (won) {
+		addr = won->addr;
+		fd = won->fd;
+		loop_del(&won->watch);
+		won->fd = -1;
+	}
+	dial_cancel(d);
+	fn(arg, fd, fd >= 0 ? &addr : NULL, error);
+}
+
+static int socket_error(int fd)
+{
+	int error = 0;
+	socklen_t n = sizeof(error);
+
+	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &n) == 0 ? error : errno;
+}
+
+static void on_attempt(int fd, short what, void *arg)
+{
+	struct attempt *a = arg;
+	struct dial *d = a->dial;
+	/* a time-out is the loop's word for a socket that it cannot watch */
+	int error = what & LOOP_TIMEOUT ? ENOMEM : socket_error(fd);
+
+	if (!error) {
+		finish(d, a, 0);
+		return;
+	}
+	d->error = error;
+	drop(a);
+	advance(d);
+	if (!d->live)
+		finish(d, NULL, d->error);
+}
+
+static void on_next(int fd, short what, void *arg)
+{
+	struct dial *d = arg;
+
+	(void)fd;
+	(void)what;
+	advance(d);
+	if (!d->live)
+		finish(d, NULL, d->error);
+}
+
+static void on_deadline(int fd, short what, void *arg)
+{
+	struct dial *d = arg;
+
+	(void)fd;
+	(void)what;
+	finish(d, NULL, d->live ? ETIMEDOUT : d->error);
+}
+
+/* errno, or 0 when the attempt is under way. An immediate success is told by the watch as well. */
+static int begin(struct attempt *a)
+{
+	struct dial *d = a->dial;
+	struct sockaddr_storage to;
+	socklen_t n = addr_to_sockaddr(&a->addr, d->port, &to);
+	int on = 1;
+	int fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+
+	if (fd < 0)
+		return errno;
+	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 ||
+		(connect(fd, (struct sockaddr *)&to, n) < 0 && errno != EINPROGRESS)) {
+		int error = errno;
+
+		close(fd);
+		return error;
+	}
+	a->fd = fd;
+	d->live++;
+	loop_init(&a->watch, d->loop, fd, LOOP_WRITE, on_attempt, a);
+	loop_add(&a->watch, -1);
+	return 0;
+}
+
+/* Starts the next address that can be started at all, and the clock for the one behind it. */
+static void advance(struct dial *d)
+{
+	loop_del(&d->next);
+	while (d->started < d->n) {
+		int error = begin(&d->v[d->started++]);
+
+		if (!error)
+			break;
+		d->error = error;
+	}
+	if (d->live && d->started < d->n)
+		loop_add(&d->next, DIAL_DELAY_MS);
+}
+
+struct dial *dial_start(struct loop *l, const struct addr *addrs, size_t n, uint16_t port,
+	unsigned timeout_ms, dial_fn *fn, void *arg)
+{
+	struct dial *d;
+
+	if (n > DIAL_MAX)
+		n = DIAL_MAX;
+	d = calloc(1, sizeof(*d) + n * sizeof(d->v[0]));
+	if (!d)
+		return NULL;
+	d->loop = l;
+	d->port = port;
+	d->error = EADDRNOTAVAIL;
+	d->n = n;
+	d->fn = fn;
+	d->arg = arg;
+	for (size_t i = 0; i < n; i++)
+		d->v[i] = (struct attempt){.dial = d, .addr = addrs[i], .fd = -1};
+	loop_init(&d->next, l, -1, 0, on_next, d);
+	loop_init(&d->deadline, l, -1, 0, on_deadline, d);
+	advance(d);
+	loop_add(&d->deadline, d->live ? (int64_t)timeout_ms : 0);
+	return d;
+}
