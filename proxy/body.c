@@ -13,7 +13,12 @@
 
 enum {
 	AT_SIZE,      /* digits of chunk-size */
-	AT_EXTENSION, /* behind ';' */
+	AT_EXT_START, /* of an extension, behind ';' */
+	AT_EXT_NAME,
+	AT_EXT_VALUE_START,
+	AT_EXT_VALUE,
+	AT_EXT_QUOTED,
+	AT_EXT_QUOTED_END,
 	AT_SIZE_LF,
 	AT_DATA,
 	AT_DATA_CR,
@@ -59,6 +64,14 @@ static int hex_value(uint8_t c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+/* Behind a size, or an extension of it. */
+static uint8_t line_goes_on(uint8_t c)
+{
+	if (c == ';')
+		return AT_EXT_START;
+	return c == '\r' ? AT_SIZE_LF : AT_BAD;
+}
+
 static uint8_t size_byte(struct body *b, uint8_t c)
 {
 	int digit = hex_value(c);
@@ -71,19 +84,37 @@ static uint8_t size_byte(struct body *b, uint8_t c)
 	b->limit = 0;
 	if (!b->digits)
 		return AT_BAD;
-	if (c == ';')
-		return AT_EXTENSION;
-	return c == '\r' ? AT_SIZE_LF : AT_BAD;
+	return line_goes_on(c);
 }
 
-/* Extensions are ignored, but no byte of them may be taken for a line end by anybody. */
+/* Extensions mean nothing here, but what is passed on is held to the grammar, without the white
+ * space that nobody may send (BWS) and without quoted pairs, about whose end readers differ. */
 static uint8_t extension_byte(struct body *b, uint8_t c)
 {
-	if (c == '\r')
-		return AT_SIZE_LF;
-	if (++b->limit > BODY_EXTENSION_MAX || !(head_class[c] & CH_VALUE))
+	bool token = head_class[c] & CH_TOKEN;
+
+	if (c != '\r' && ++b->limit > BODY_EXTENSION_MAX)
 		return AT_BAD;
-	return AT_EXTENSION;
+	switch (b->state) {
+	case AT_EXT_START:
+		return token ? AT_EXT_NAME : AT_BAD;
+	case AT_EXT_NAME:
+		if (token)
+			return AT_EXT_NAME;
+		return c == '=' ? AT_EXT_VALUE_START : line_goes_on(c);
+	case AT_EXT_VALUE_START:
+		if (c == '"')
+			return AT_EXT_QUOTED;
+		return token ? AT_EXT_VALUE : AT_BAD;
+	case AT_EXT_VALUE:
+		return token ? AT_EXT_VALUE : line_goes_on(c);
+	case AT_EXT_QUOTED:
+		if (c == '"')
+			return AT_EXT_QUOTED_END;
+		return (head_class[c] & CH_VALUE) && c != '\\' ? AT_EXT_QUOTED : AT_BAD;
+	default:
+		return line_goes_on(c);
+	}
 }
 
 static uint8_t size_end(struct body *b)
@@ -154,7 +185,12 @@ static uint8_t step(struct body *b, uint8_t c)
 	switch (b->state) {
 	case AT_SIZE:
 		return size_byte(b, c);
-	case AT_EXTENSION:
+	case AT_EXT_START:
+	case AT_EXT_NAME:
+	case AT_EXT_VALUE_START:
+	case AT_EXT_VALUE:
+	case AT_EXT_QUOTED:
+	case AT_EXT_QUOTED_END:
 		return extension_byte(b, c);
 	case AT_SIZE_LF:
 		return c == '\n' ? size_end(b) : AT_BAD;

@@ -9,7 +9,7 @@
 
 #include "head.h"
 
-#define BODY_EXTENSION_MAX 4096	 /* chunk extensions of one chunk, ignored */
+#define BODY_EXTENSION_MAX 4096	 /* chunk extensions of one chunk */
 #define BODY_TRAILER_MAX   16384 /* trailer section */
 
 struct body {

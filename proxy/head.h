@@ -1,6 +1,7 @@
 /*
  * Strict parsing of HTTP/1.x message heads (RFC 9112 2-6, RFC 9110 5-7). Pure: bytes in, offsets
- * out; no allocation, no socket. Whatever has more than one reading is refused.
+ * out; no allocation, no socket. Whatever has more than one reading is refused. Who forwards a
+ * message writes its framing fields anew from body and length, never from their text.
  */
 #ifndef STILE_HEAD_H
 #define STILE_HEAD_H
