@@ -10,6 +10,7 @@
 #include <crypt.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -72,6 +73,26 @@ static bool read_line(FILE *from, char out[PASSWORD_MAX + 2])
 	return ended && n <= PASSWORD_MAX;
 }
 
+static void ignore(int signo)
+{
+	(void)signo;
+}
+
+/* Ctrl-C must end the program, but never leave the terminal silent: the signal only interrupts the
+ * reading, and is given again when the terminal is as it was. */
+static bool read_interruptible(FILE *tty, char out[PASSWORD_MAX + 2])
+{
+	struct sigaction before, now = {.sa_handler = ignore};
+	sigaction(SIGINT, &now, &before);
+	errno = 0;
+	bool ok = read_line(tty, out);
+	bool interrupted = !ok && errno == EINTR;
+	sigaction(SIGINT, &before, NULL);
+	if (interrupted)
+		errno = EINTR;
+	return ok;
+}
+
 static bool ask(FILE *tty, const char *question, char out[PASSWORD_MAX + 2])
 {
 	struct termios before, silent;
@@ -83,9 +104,12 @@ static bool ask(FILE *tty, const char *question, char out[PASSWORD_MAX + 2])
 	fprintf(stderr, "%s: ", question);
 	if (tcsetattr(fd, TCSAFLUSH, &silent) != 0)
 		return false;
-	bool ok = read_line(tty, out);
+	bool ok = read_interruptible(tty, out);
+	bool interrupted = !ok && errno == EINTR;
 	tcsetattr(fd, TCSAFLUSH, &before);
 	fputc('\n', stderr);
+	if (interrupted)
+		raise(SIGINT);
 	return ok;
 }
 
