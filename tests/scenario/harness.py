@@ -47,6 +47,7 @@ class Process:
         self.name, self.argv, self.more, self.p = name, [str(a) for a in argv], more, None
 
     def start(self):
+        self.since = len(self.text())
         with open(self.log, "ab") as out:
             self.p = subprocess.Popen(self.argv, stdout=out, stderr=out, stdin=subprocess.DEVNULL, **self.more)
         return self
@@ -64,6 +65,10 @@ class Process:
 
     def text(self):
         return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def said(self):
+        """What it has printed since its last start."""
+        return self.text()[self.since:]
 
 
 class Redis(Process):
@@ -203,7 +208,7 @@ audit = {{ node = "{node}"; journal = "{self.journal}"; redis = "{redis.url if r
     def start(self, seconds=30):
         super().start()
         wait_for(f"{self.name} is ready:\n{self.text()}",
-                 lambda: "ready:" in self.text() or self.p.poll() is not None, seconds)
+                 lambda: "ready:" in self.said() or self.p.poll() is not None, seconds)
         assert self.p.poll() is None, f"{self.name} ended with {self.p.returncode}\n{self.text()}"
         return self
 

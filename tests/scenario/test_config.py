@@ -10,12 +10,12 @@ def wrong(stile):
 
 CASES = [  # file, what is written into it, line, words of the reason
     ("proxy.cfg", 'listen = ( { address = "127.0.0.1"; } );\n', 1, "address"),
-    ("proxy.cfg", 'workers = 2;\nworkers = 3;\n', 2, "duplicate"),
+    ("proxy.cfg", 'workers = 2;\nworkers = 3;\n', 2, "twice"),
     ("proxy.cfg", 'wrokers = 2;\n', 1, "workers"),
     ("proxy.cfg", 'audit = {\n  keep = "14 lightyears";\n};\n', 2, "keep"),
     ("proxy.cfg", 'audit = {\n  space = 5000000000;\n};\n', 2, "5000000000"),
     ("proxy.cfg", 'workers = "two";\n', 1, "workers"),
-    ("proxy.cfg", 'timeouts = { idle = "1s"; };\n', 1, "10s-24h"),
+    ("proxy.cfg", 'timeouts = { idle = "1s"; };\n', 1, "10s to 1d"),
     ("proxy.cfg", 'workers = 2\nlisten = 3 $\n', 2, ""),
     ("policy.cfg", 'rules = ( { name = "a"; to = ["faceboook"]; action = "allow"; } );\n', 1, "facebook"),
     ("policy.cfg", 'rules = (\n  { name = "a"; action = "alow"; } );\n', 2, "allow"),
