@@ -71,6 +71,7 @@ struct journal {
 	int lock_fd, event_fd;
 	char chain[CHAIN_NAME_LEN + 1];
 	struct batch filling;
+	bool stuck; /* there was no memory to hand `filling` over */
 	struct journal_ticket *unused;
 	struct slab *slabs;
 
@@ -297,17 +298,19 @@ struct turn {
 	struct err err;
 };
 
-static void failing_set(struct journal *j, const struct err *e)
+/* True: it changed. */
+static bool failing_set(struct journal *j, const struct err *e)
 {
 	bool was = atomic_load(&j->failing), is = j->write_failed || j->sync_failed;
 
 	if (is == was)
-		return;
+		return false;
 	atomic_store(&j->failing, is);
 	if (is)
 		log_error("journal", "recording fails: %s", e->text);
 	else
 		log_info("journal", "recording works again");
+	return true;
 }
 
 static void turn_sync(struct journal *j, struct turn *t)
@@ -386,11 +389,10 @@ static void turn_do(struct journal *j, struct turn *t)
 {
 	uint64_t now = clock_mono_ms();
 	bool retry = (loss_any(&t->loss) || j->sync_failed) && now >= j->retry_due;
+	bool news = j->working.n || loss_any(&t->loss);
 
 	t->synced = true;
-	if (!retry && !j->working.n)
-		t->loss = (struct loss){0};
-	if (j->working.n || retry || t->stop)
+	if (j->working.n || retry || t->closing)
 		turn_write(j, t);
 	if (segment_writer_dirty(j->writer) && !j->sync_due)
 		j->sync_due = now + j->o.sync_ms;
@@ -398,9 +400,10 @@ static void turn_do(struct journal *j, struct turn *t)
 		turn_sync(j, t);
 	if (j->write_failed || j->sync_failed)
 		j->retry_due = now + j->o.sync_ms;
-	failing_set(j, &t->err);
+	news = failing_set(j, &t->err) || news;
 	turn_finish(j, t);
-	event_signal(j);
+	if (news)
+		event_signal(j);
 }
 
 /* Under the lock: how long there is nothing to do; UINT64_MAX: until somebody wakes us. */
@@ -422,7 +425,7 @@ static void wait_until(struct journal *j, uint64_t mono_ms)
 		pthread_cond_wait(&j->wake, &j->lock);
 		return;
 	}
-	ms = mono_ms - now;
+	ms = mono_ms > now ? mono_ms - now : 0;
 	clock_gettime(CLOCK_MONOTONIC, &at);
 	at.tv_sec += (time_t)(ms / 1000);
 	at.tv_nsec += (long)(ms % 1000) * 1000000;
@@ -672,12 +675,12 @@ void journal_hand_over(struct journal *j)
 		return;
 	pthread_mutex_lock(&j->lock);
 	moment_take(&j->o, &j->now);
-	/* When there is no memory to join them the records stay for the next turn; journal_poll
-	 * comes after the batch that is in the way. */
+	/* Without memory to join the two, it stays until the batch in the way is finished. */
 	if (!j->handed.n)
 		batch_swap(&j->filling, &j->handed);
 	else
 		batch_join(&j->handed, &j->filling);
+	j->stuck = j->filling.n > 0;
 	pthread_cond_signal(&j->wake);
 	pthread_mutex_unlock(&j->lock);
 }
@@ -716,6 +719,8 @@ void journal_poll(struct journal *j)
 		if (done)
 			done(arg, ok);
 	}
+	if (j->stuck)
+		journal_hand_over(j);
 }
 
 const char *journal_chain(const struct journal *j)

@@ -26,37 +26,44 @@ enum journal_sync {
 };
 
 struct journal_options {
-	int dir;                /* descriptor of the writer's folder; stays the caller's */
+	int dir; /* descriptor of the writer's folder; stays the caller's */
 	enum journal_sync sync;
-	unsigned sync_ms;       /* for PROCESS: fdatasync at least so often while dirty; 0: 1000 */
-	size_t segment_bytes;   /* a new segment begins past this; 0: 16 MiB */
-	size_t queue_bytes;     /* what may wait for the thread; 0: 16 MiB */
-	const char *node;       /* said in the start mark's text */
-	const char *(*day)(void *arg, int64_t wall_ms, char out[11]); /* the local day for marks */
+	unsigned sync_ms;     /* for PROCESS: fdatasync at least so often while dirty; 0: 1000 */
+	size_t segment_bytes; /* a new segment begins past this; 0: 16 MiB */
+	size_t queue_bytes;   /* what may wait for the thread; 0: 16 MiB */
+	const char *node;     /* said in the start mark's text */
+	/* The local day for marks; NULL: the day in UTC. Called on the thread that calls the
+	 * journal, from inside its functions, so it must not call them. */
+	const char *(*day)(void *arg, int64_t wall_ms, char out[11]);
 	void *day_arg;
 };
 
 /* What the last open found, for a successor of a dead writer. */
 struct journal_before {
-	bool any;               /* there was an earlier chain */
-	bool clean;             /* it ended with a stop mark */
+	bool any;   /* there was an earlier chain */
+	bool clean; /* it ended with a stop mark */
 	char chain[CHAIN_NAME_LEN + 1];
 	struct chain_tip tip;
-	uint64_t cut_bytes;     /* of a torn tail */
-	uint64_t bad_lines;     /* unreadable lines in the middle of the last segment */
+	uint64_t cut_bytes; /* of a torn tail */
+	uint64_t bad_lines; /* unreadable lines in the middle of the last segment */
 };
 
-/* Called on the loop's thread, from journal_poll. ok: recorded as the sync setting promises. */
+/* Called on the loop's thread, from journal_poll, in the order of adding. ok: recorded as the sync
+ * setting promises. Of a batch that fails half-way the whole records that reached the file stay and
+ * are ok; the others are not, and a gap mark tells how many and since when as soon as writing works
+ * again (tried with every batch, and every sync_ms without one). A callback may add records, but
+ * not close the journal. */
 typedef void journal_done_fn(void *arg, bool ok);
 
-/* NULL with *e. `before` may be NULL. */
-struct journal *journal_open(const struct journal_options *o, struct journal_before *before,
-	struct err *e);
-/* Adds a body (copied) to the batch of this turn. `done` may be NULL. Returns a ticket that is valid
- * until done was called, or NULL if the queue is full or memory short (then done is not called; the
- * loss is counted and told by a gap mark when writing works again). */
-struct journal_ticket *journal_add(struct journal *j, struct span body, journal_done_fn *done,
-	void *arg);
+/* NULL with *e, also when another live writer has the folder. `before` may be NULL. */
+struct journal *journal_open(
+	const struct journal_options *o, struct journal_before *before, struct err *e);
+/* Adds a body (copied; 1 to RECORD_MAX bytes, no newline) to the batch of this turn. `done` may be
+ * NULL. Returns a ticket that is valid until done was called, or NULL if the queue is full or
+ * memory short (then done is not called; the loss is counted and told by a gap mark when writing
+ * works again). */
+struct journal_ticket *journal_add(
+	struct journal *j, struct span body, journal_done_fn *done, void *arg);
 /* done will not be called any more; the record is written all the same. */
 void journal_forget(struct journal_ticket *t);
 /* Something was added since the last hand-over. */
@@ -71,9 +78,10 @@ void journal_poll(struct journal *j);
 const char *journal_chain(const struct journal *j);
 /* The tip of what is written (not only added). */
 void journal_tip(struct journal *j, struct chain_tip *out);
-uint64_t journal_lost(const struct journal *j);  /* records refused or failed so far */
-bool journal_failing(const struct journal *j);   /* the last write failed */
-/* Writes everything added, a stop mark if `stop`, syncs, ends the thread. */
+uint64_t journal_lost(const struct journal *j); /* records refused or failed so far */
+bool journal_failing(const struct journal *j);	/* the last write failed */
+/* Writes everything added, a stop mark if `stop`, syncs, ends the thread. done is not called any
+ * more: who needs the answers polls until they have come. */
 void journal_close(struct journal *j, bool stop);
 
 #endif
