@@ -1,0 +1,29 @@
+/*
+ * Expectation tables: what a policy shall answer, a case a line, kept beside the policy.
+ *
+ *	# who asks for what                                              => what comes of it
+ *	user=anna groups=comms,web client=192.0.2.7 host=www.facebook.com at="2026-11-23 12:30" =>
+ *allow rule=campaigns
+ *
+ * Words are key=value, or key="value with blanks"; "#" begins a comment. Before "=>": user, groups,
+ * client, host (with or without port), address, at, and login=none where nobody can log in. Behind
+ * it any of decision (the key may be left away), rule, reason, need, role, service, part, country;
+ *"-" is none. A case without `at` must hold whatever the time: it is tried at every minute of the
+ *week at which a schedule begins or ends.
+ */
+#ifndef STILE_EXPECT_H
+#define STILE_EXPECT_H
+
+#include "policy.h"
+
+#include <stdio.h>
+
+#define EXPECT_LINE_MAX	  4096
+#define EXPECT_GROUPS_MAX 64
+
+/* Runs all cases; says of each that fails `name:line:`, what was expected and what came. A line
+ * that is no case fails, too. Adds to *passed and *failed; true if none failed. */
+bool expect_run(const struct snapshot *s, struct span table, const char *name, FILE *out,
+	unsigned *passed, unsigned *failed);
+
+#endif
