@@ -17,8 +17,9 @@ enum strength {
 struct scene {
 	const struct snapshot *s;
 	const struct facts *f;
-	uint64_t held; /* roles that hold */
-	uint64_t bits; /* item_bit() of all the host stands for */
+	uint64_t held;				/* roles that hold */
+	uint64_t bits;				/* item_bit() of all the host stands for */
+	uint64_t service_bits[POLICY_TAGS_MAX]; /* the same of each of its services */
 	struct addr address;
 	bool address_known, address_open;
 	char country[3];
@@ -40,31 +41,38 @@ static const struct snap_service *service_of(const struct scene *x, const struct
 	return &snapshot_at_SERVICE(x->s, NULL)[tag->service];
 }
 
-static uint64_t bits_of(const struct scene *x)
+static uint64_t bits_of_service(const struct scene *x, const struct service_tag *tag)
 {
-	const struct target *t = x->f->target;
 	const uint16_t *of = snapshot_at_SERVICE_CATEGORY(x->s, NULL);
-	uint64_t bits = 0;
+	struct run c = service_of(x, tag)->categories;
+	uint64_t bits = item_bit(item_key(ITEM_SERVICE, tag->service));
 
-	for (size_t i = 0; i < t->names; i++)
-		bits |= item_bit(item_key(ITEM_TARGET, t->name[i]));
-	for (size_t i = 0; i < t->categories; i++)
-		bits |= item_bit(item_key(ITEM_CATEGORY, t->category[i]));
-	for (size_t i = 0; i < t->services; i++) {
-		struct run c = service_of(x, &t->service[i])->categories;
-
-		bits |= item_bit(item_key(ITEM_SERVICE, t->service[i].service));
-		for (size_t k = 0; k < c.n; k++)
-			bits |= item_bit(item_key(ITEM_CATEGORY, of[c.first + k]));
-	}
+	for (size_t k = 0; k < c.n; k++)
+		bits |= item_bit(item_key(ITEM_CATEGORY, of[c.first + k]));
 	return bits;
 }
 
-static bool has(const struct snapshot *s, struct run items, uint32_t key)
+static void gather_bits(struct scene *x)
 {
-	const uint32_t *v = snapshot_at_ITEM(s, NULL) + items.first;
-	size_t low = 0, high = items.n;
+	const struct target *t = x->f->target;
 
+	for (size_t i = 0; i < t->names; i++)
+		x->bits |= item_bit(item_key(ITEM_TARGET, t->name[i]));
+	for (size_t i = 0; i < t->categories; i++)
+		x->bits |= item_bit(item_key(ITEM_CATEGORY, t->category[i]));
+	for (size_t i = 0; i < t->services; i++) {
+		x->service_bits[i] = bits_of_service(x, &t->service[i]);
+		x->bits |= x->service_bits[i];
+	}
+}
+
+static bool has(const struct snapshot *s, const struct snap_list *l, uint32_t key)
+{
+	const uint32_t *v = snapshot_at_ITEM(s, NULL) + l->items.first;
+	size_t low = 0, high = l->items.n;
+
+	if (!(l->bits & item_bit(key)))
+		return false;
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
 
@@ -73,45 +81,36 @@ static bool has(const struct snapshot *s, struct run items, uint32_t key)
 		else
 			high = mid;
 	}
-	return low < items.n && v[low] == key;
+	return low < l->items.n && v[low] == key;
 }
 
-/* Does the list name the service, and how? */
-static enum strength names_service(
-	const struct scene *x, const struct snap_list *l, const struct service_tag *tag)
+/* Does the list name the host's service i, and how? */
+static enum strength names_service(const struct scene *x, const struct snap_list *l, size_t i)
 {
+	const struct service_tag *tag = &x->f->target->service[i];
 	const uint16_t *of = snapshot_at_SERVICE_CATEGORY(x->s, NULL);
 	struct run c = service_of(x, tag)->categories;
 
-	if (has(x->s, l->items, item_key(ITEM_SERVICE, tag->service)))
+	if (!(x->service_bits[i] & l->bits))
+		return MATCH_NONE;
+	if (has(x->s, l, item_key(ITEM_SERVICE, tag->service)))
 		return MATCH_STRONG;
 	for (size_t k = 0; k < c.n; k++)
-		if (has(x->s, l->items, item_key(ITEM_CATEGORY, of[c.first + k])))
+		if (has(x->s, l, item_key(ITEM_CATEGORY, of[c.first + k])))
 			return MATCH_WEAK;
 	return MATCH_NONE;
 }
 
-static bool names_all(const struct scene *x, const struct snap_list *l)
-{
-	const struct target *t = x->f->target;
-
-	for (size_t i = 0; i < t->services; i++)
-		if (names_service(x, l, &t->service[i]) == MATCH_NONE)
-			return false;
-	return true;
-}
-
 /* Which parts of a named service a list covers. A list that takes away (`to` of a deny, `except` of
  * an allow) takes a shared host only where every service of the host is named. */
-static bool covers(const struct scene *x, const struct snap_list *l, const struct service_tag *tag,
-	bool takes, bool embeds)
+static bool covers(enum service_part part, bool takes, bool all_named, bool embeds)
 {
-	switch ((enum service_part)tag->part) {
+	switch (part) {
 	case PART_CORE:
 	case PART_CDN:
 		return true;
 	case PART_SHARED:
-		return !takes || names_all(x, l);
+		return !takes || all_named;
 	case PART_EMBED:
 		return embeds;
 	case PART_COUNT:
@@ -124,13 +123,18 @@ static enum strength by_service(
 	const struct scene *x, const struct snap_list *l, bool takes, bool embeds)
 {
 	const struct target *t = x->f->target;
-	enum strength best = MATCH_NONE;
+	enum strength named[POLICY_TAGS_MAX], best = MATCH_NONE;
+	bool all_named = true;
 
-	for (size_t i = 0; i < t->services && best < MATCH_STRONG; i++) {
-		enum strength one = names_service(x, l, &t->service[i]);
+	for (size_t i = 0; i < t->services; i++) {
+		named[i] = names_service(x, l, i);
+		all_named &= named[i] != MATCH_NONE;
+	}
+	for (size_t i = 0; i < t->services; i++) {
+		enum service_part part = (enum service_part)t->service[i].part;
 
-		if (one > best && covers(x, l, &t->service[i], takes, embeds))
-			best = one;
+		if (named[i] > best && covers(part, takes, all_named, embeds))
+			best = named[i];
 	}
 	return best;
 }
@@ -143,11 +147,11 @@ static enum strength by_name(
 	if (!(x->bits & l->bits))
 		return MATCH_NONE;
 	for (size_t i = 0; i < t->names; i++)
-		if (has(x->s, l->items, item_key(ITEM_TARGET, t->name[i])))
+		if (has(x->s, l, item_key(ITEM_TARGET, t->name[i])))
 			return MATCH_STRONG;
 	enum strength best = by_service(x, l, takes, embeds);
 	for (size_t i = 0; i < t->categories && best == MATCH_NONE; i++)
-		if (has(x->s, l->items, item_key(ITEM_CATEGORY, t->category[i])))
+		if (has(x->s, l, item_key(ITEM_CATEGORY, t->category[i])))
 			best = MATCH_WEAK;
 	return best;
 }
@@ -250,38 +254,37 @@ static enum tri country_holds(const struct scene *x, const struct snap_rule *r)
 	return NO;
 }
 
-/* All conditions but schedule and port. */
-static struct standing judge_rest(const struct scene *x, const struct snap_rule *r)
+static struct standing fails(enum condition c)
 {
-	struct standing st = {.fails = COND_HOLDS};
-	enum tri to = to_holds(x, r);
-	if (to == NO)
-		return (struct standing){.fails = COND_TO};
-	enum tri except = except_holds(x, r);
-	if (except == YES)
-		return (struct standing){.fails = COND_EXCEPT};
-	enum tri roles = roles_hold(x, r);
-	if (roles == NO)
-		return (struct standing){.fails = COND_ROLES};
-	enum tri country = country_holds(x, r);
-	if (country == NO)
-		return (struct standing){.fails = COND_COUNTRY};
-	st.identity = roles == OPEN;
-	st.address = to == OPEN || except == OPEN || country == OPEN;
-	return st;
+	return (struct standing){.fails = c};
 }
 
+/* What tells most rules from the one that is meant comes first: a rule for other hosts says so,
+ * whatever the time. The port comes last, so that a rule that gets there failed on nothing else;
+ * what is open counts as holding then: a port that no rule opens is not worth a login. */
 static struct standing judge(struct scene *x, const struct snap_rule *r)
 {
+	enum tri to = to_holds(x, r);
+	if (to == NO)
+		return fails(COND_TO);
+	enum tri except = except_holds(x, r);
+	if (except == YES)
+		return fails(COND_EXCEPT);
+	enum tri roles = roles_hold(x, r);
+	if (roles == NO)
+		return fails(COND_ROLES);
 	if (!schedule_holds(x, r))
-		return (struct standing){.fails = COND_SCHEDULE};
-	struct standing st = judge_rest(x, r);
-	if (port_holds(x, r))
-		return st;
-	/* What is open counts as holding here: a port that no rule opens is not worth a login. */
-	if (st.fails == COND_HOLDS && r->action == RULE_ALLOW && !(r->flags & RULE_OBSERVE))
-		x->port_only = true;
-	return (struct standing){.fails = COND_PORT};
+		return fails(COND_SCHEDULE);
+	enum tri country = country_holds(x, r);
+	if (country == NO)
+		return fails(COND_COUNTRY);
+	if (!port_holds(x, r)) {
+		x->port_only |= r->action == RULE_ALLOW && !(r->flags & RULE_OBSERVE);
+		return fails(COND_PORT);
+	}
+	return (struct standing){.fails = COND_HOLDS,
+		.identity = roles == OPEN,
+		.address = to == OPEN || except == OPEN || country == OPEN};
 }
 
 /* --- from the deciding rule to the verdict
@@ -392,7 +395,7 @@ static void look(struct scene *x, const struct snapshot *s, const struct facts *
 {
 	*x = (struct scene){.s = s, .f = f, .week_minute = -1};
 	x->held = roles_held(s, f);
-	x->bits = bits_of(x);
+	gather_bits(x);
 	if (f->address_state == ADDRESS_KNOWN) {
 		x->address = policy_plain_address(&f->address);
 		x->address_known = true;

@@ -202,7 +202,8 @@ struct verdict {
 	uint16_t seen_rule[POLICY_SEEN_MAX];
 };
 
-/* Why a rule did not decide; kept by evaluate for explain. */
+/* Why a rule did not decide; kept by evaluate for explain: the first that failed in the order to,
+ * except, roles, schedule, country, port, so that a rule for other hosts says so. */
 enum condition {
 	COND_HOLDS,
 	COND_OBSERVED, /* holds, but the rule only observes */

@@ -642,7 +642,7 @@ static void verdicts_carry_roles_and_country(void **state)
 static void a_trace_says_why_each_rule_did_not_decide(void **state)
 {
 	static const enum condition want[] = {COND_TO, COND_TO, COND_COUNTRY, COND_TO, COND_TO,
-		COND_TO, COND_PORT, COND_SCHEDULE, COND_TO, COND_ROLES, COND_HOLDS};
+		COND_TO, COND_ROLES, COND_TO, COND_TO, COND_ROLES, COND_HOLDS};
 	enum condition v[16];
 	struct trace t = {.cap = 16, .v = v};
 	struct buf b = {0};
@@ -651,7 +651,6 @@ static void a_trace_says_why_each_rule_did_not_decide(void **state)
 	struct verdict got;
 	(void)state;
 
-	/* git.example would be let through the rule ssh on another port */
 	ask(s, &(struct row){"joe", "git.example", "8.8.8.8", NULL, NULL}, &a);
 	a.f.roles = policy_roles(s, SPAN("joe"), NULL, 0);
 	policy_evaluate(s, &a.f, &got, &t);
@@ -664,6 +663,12 @@ static void a_trace_says_why_each_rule_did_not_decide(void **state)
 	ask(s, &(struct row){"joe", "fair.bet.example", "8.8.8.8", NULL, NULL}, &a);
 	policy_evaluate(s, &a.f, &got, &t);
 	assert_int_equal(v[3], COND_EXCEPT);
+	ask(s, &(struct row){"ann:comms", "git.example", "8.8.8.8", NULL, NULL}, &a);
+	policy_evaluate(s, &a.f, &got, &t);
+	assert_int_equal(v[6], COND_PORT);
+	ask(s, &(struct row){"joe", "tube.example", "8.8.8.8", NULL, NULL}, &a);
+	policy_evaluate(s, &a.f, &got, &t);
+	assert_int_equal(v[7], COND_SCHEDULE);
 	ask(s, &(struct row){"joe", "lotto.example", "8.8.8.8", NULL, NULL}, &a);
 	policy_evaluate(s, &a.f, &got, &t);
 	assert_int_equal(v[3], COND_HOLDS);

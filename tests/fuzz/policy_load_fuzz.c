@@ -1,0 +1,46 @@
+/*
+ * Any text as a policy: it is refused with an error, or it becomes a snapshot that opens. From
+ * memory: no list, no database and no included file is touched.
+ */
+#include "model.h"
+
+#include <stdlib.h>
+
+#define TEXT_MAX_BYTES 65536
+
+static void compile(struct model *m)
+{
+	struct buf block = {0};
+	struct err e;
+
+	if (!model_compile(m, &block, &e) || !snapshot_open(block.p, block.n, &e))
+		abort();
+	buf_free(&block);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+	struct problems p = {0};
+	struct model m;
+
+	if (n > TEXT_MAX_BYTES)
+		return 0;
+	struct conf *c = conf_parse("fuzz.cfg", span_of(data, n), &p);
+	if (c) {
+		if (!model_init(&m, NULL))
+			abort();
+		bool ok = model_load(&m, c, &p);
+		if (ok != (p.errors == 0))
+			abort();
+		if (ok)
+			compile(&m);
+		model_free(&m);
+		conf_free(c);
+	} else if (p.errors == 0) {
+		abort();
+	}
+	problems_free(&p);
+	return 0;
+}
