@@ -5,6 +5,7 @@
 #include "policy_open.h"
 
 #include "clock.h"
+#include "explain.h"
 #include "file.h"
 #include "jsonout.h"
 
@@ -37,9 +38,7 @@ struct question {
 	struct span group[GROUPS_MAX];
 	size_t groups;
 	struct buf groups_text; /* of --groups-file; groups point into it */
-	struct host host;
-	struct target target;
-	struct facts f;
+	struct explained x;
 	struct verdict v;
 	struct trace trace;
 	struct rule_view rule; /* the deciding one, or the one that needs more; if has_rule */
@@ -94,72 +93,31 @@ static int read_person(struct question *q)
 {
 	const char *file = cli_value(q->c, "groups-file"), *group;
 	q->user = cli_value(q->c, "user");
-	bool no_login = cli_has(q->c, "no-login");
-	if (no_login && q->user)
-		return cli_usage(q->c, "--no-login and --user exclude each other");
-	if (!q->user && (file || cli_has(q->c, "group")))
-		return cli_usage(q->c, "groups are those of a --user");
 	int code = CLI_OK;
 	for (size_t i = 0; code == CLI_OK && (group = cli_value_at(q->c, "group", i)); i++)
 		code = add_group(q, span_str(group));
-	if (code == CLI_OK && file)
+	if (code == CLI_OK && file && q->user)
 		code = read_groups_file(q, file);
-	q->f.identity = q->user ? IDENTITY_KNOWN : no_login ? IDENTITY_NOBODY : IDENTITY_UNKNOWN;
-	if (q->user)
-		q->f.roles = policy_roles(q->s, span_str(q->user), q->group, q->groups);
 	return code;
 }
 
-/* HOST[:PORT], also where HOST is an IPv6 address without brackets or a name with umlauts. */
-static bool read_host(const char *typed, struct host *host, uint16_t *port)
+static int read_facts(struct question *q)
 {
-	char name[4 * HOST_MAX];
-	uint64_t number;
-	const char *colon = strrchr(typed, ':');
-	*port = 443;
-	if (authority_parse_default(span_str(typed), 443, host, port) || host_typed(typed, host))
-		return true;
-	if (!colon || !span_u64(span_str(colon + 1), 65535, &number) || number == 0 ||
-		!span_copy(span_of(typed, (size_t)(colon - typed)), name, sizeof name))
-		return false;
-	*port = (uint16_t)number;
-	return host_typed(name, host);
-}
-
-static int read_place(struct question *q)
-{
-	const char *host = cli_value(q->c, "host"), *address = cli_value(q->c, "address");
-	const char *client = cli_value(q->c, "client");
-	if (!host)
-		return cli_usage(q->c, "--host is missing");
-	if (!read_host(host, &q->host, &q->f.port))
-		return cli_usage(q->c, "--host '%s' is no host name with or without a port", host);
-	if (!addr_parse(span_str(client ? client : "0.0.0.0"), &q->f.client))
-		return cli_usage(q->c, "--client '%s' is no address", client);
-	q->f.address_state = ADDRESS_OUTSIDE;
-	if (q->host.literal) {
-		q->f.address = q->host.addr;
-		q->f.address_state = ADDRESS_KNOWN;
-	}
-	if (address && !addr_parse(span_str(address), &q->f.address))
-		return cli_usage(q->c, "--address '%s' is no address", address);
-	if (address)
-		q->f.address_state = ADDRESS_KNOWN;
-	policy_classify(q->s, &q->host, &q->target);
-	q->f.host = &q->host;
-	q->f.target = &q->target;
-	return CLI_OK;
-}
-
-static int read_moment(struct question *q)
-{
-	const char *at = cli_value(q->c, "at");
+	struct err e;
 	struct local_time t;
-	q->f.now_s = clock_wall_ms() / 1000;
-	if (at && !snapshot_parse_time(q->s, span_str(at), &q->f.now_s))
-		return cli_usage(q->c, "--at '%s' is no time: expected \"YYYY-MM-DD HH:MM\"", at);
-	snapshot_local(q->s, q->f.now_s, &t);
-	snapshot_day(q->s, q->f.now_s, q->moment);
+	const struct explain_ask ask = {.user = span_str(q->user),
+		.no_login = cli_has(q->c, "no-login"),
+		.groups = q->group,
+		.group_count = q->groups,
+		.client = span_str(cli_value(q->c, "client")),
+		.host = span_str(cli_value(q->c, "host")),
+		.address = span_str(cli_value(q->c, "address")),
+		.at = span_str(cli_value(q->c, "at")),
+		.now_s = clock_wall_ms() / 1000};
+	if (!explain_facts(q->s, &ask, &q->x, &e))
+		return cli_usage(q->c, "%s", e.text);
+	snapshot_local(q->s, q->x.facts.now_s, &t);
+	snapshot_day(q->s, q->x.facts.now_s, q->moment);
 	snprintf(q->moment + 10, sizeof q->moment - 10, " %02u:%02u", (unsigned)t.minute / 60 % 24,
 		(unsigned)t.minute % 60);
 	return CLI_OK;
@@ -169,17 +127,14 @@ static int ask(struct question *q)
 {
 	int code = read_person(q);
 	if (code == CLI_OK)
-		code = read_place(q);
-	if (code == CLI_OK)
-		code = read_moment(q);
+		code = read_facts(q);
 	if (code != CLI_OK)
 		return code;
-	q->f.limits_unspent = true;
 	q->trace.cap = snapshot_rules(q->s);
 	q->trace.v = calloc(q->trace.cap + 1, sizeof *q->trace.v);
 	if (!q->trace.v)
 		return cli_fail(q->c, CLI_FOUND, "out of memory");
-	policy_evaluate(q->s, &q->f, &q->v, &q->trace);
+	policy_evaluate(q->s, &q->x.facts, &q->v, &q->trace);
 	return CLI_OK;
 }
 
@@ -200,7 +155,7 @@ static void find_rule(struct question *q)
 static const char *record_label(const struct question *q, char out[LABEL_MAX])
 {
 	enum rule_record record = q->has_rule ? q->rule.record : RECORD_SERVICE;
-	policy_label(q->s, &q->host, &q->target, record, out, LABEL_MAX);
+	policy_label(q->s, &q->x.host, &q->x.target, record, out, LABEL_MAX);
 	return out;
 }
 
@@ -271,12 +226,12 @@ static void print_rule(const struct question *q)
 static void print_host(const struct question *q)
 {
 	struct span category[HOST_CATEGORIES_MAX];
-	size_t n = host_categories(q->s, &q->target, category);
+	size_t n = host_categories(q->s, &q->x.target, category);
 	char text[HOST_MAX + 3], address[ADDR_TEXT_MAX] = "a public one of no country, assumed";
-	host_text(&q->host, text);
-	printf("  %-10s %s:%u", "host", text, q->f.port);
-	for (size_t i = 0; i < q->target.services; i++) {
-		const struct service_tag *t = &q->target.service[i];
+	host_text(&q->x.host, text);
+	printf("  %-10s %s:%u", "host", text, q->x.facts.port);
+	for (size_t i = 0; i < q->x.target.services; i++) {
+		const struct service_tag *t = &q->x.target.service[i];
 		struct span zone = snapshot_service_zone(q->s, t->service);
 		printf("%s%.*s (%s%s%.*s)", i ? ", " : "; service ",
 			SPAN_ARG(snapshot_service(q->s, t->service)),
@@ -285,8 +240,8 @@ static void print_host(const struct question *q)
 	for (size_t i = 0; i < n; i++)
 		printf("%s#%.*s", i ? " " : "; ", SPAN_ARG(category[i]));
 	putchar('\n');
-	if (q->f.address_state == ADDRESS_KNOWN)
-		addr_format(&q->f.address, address);
+	if (q->x.facts.address_state == ADDRESS_KNOWN)
+		addr_format(&q->x.facts.address, address);
 	printf("  %-10s %s%s%s\n", "address", address, *q->v.country ? ", country " : "",
 		q->v.country);
 }
@@ -296,7 +251,7 @@ static void print_person(const struct question *q)
 	static const char *const unknown[] = {[IDENTITY_UNKNOWN] = "somebody who has not logged in",
 		[IDENTITY_NOBODY] = "nobody can log in",
 		[IDENTITY_KNOWN] = ""};
-	printf("  %-10s %s", "who", q->user ? q->user : unknown[q->f.identity]);
+	printf("  %-10s %s", "who", q->user ? q->user : unknown[q->x.facts.identity]);
 	const char *lead = "; roles ";
 	for (size_t i = 0; i < snapshot_roles(q->s); i++) {
 		if (!(q->v.roles & UINT64_C(1) << i))
@@ -363,14 +318,14 @@ static struct js *json_asked(const struct question *q)
 		js_add(groups, js_text(q->group[i]));
 	js_put(o, "user", js_text_or_null(span_str(q->user)));
 	js_put(o, "groups", groups);
-	js_put(o, "login", js_text(span_str(login[q->f.identity])));
-	addr_format(&q->f.client, text);
+	js_put(o, "login", js_text(span_str(login[q->x.facts.identity])));
+	addr_format(&q->x.facts.client, text);
 	js_put(o, "client", cli_has(q->c, "client") ? js_text(span_str(text)) : js_null());
-	js_put(o, "host", js_text(host_span(&q->host)));
-	js_put(o, "port", js_number(q->f.port));
-	addr_format(&q->f.address, text);
+	js_put(o, "host", js_text(host_span(&q->x.host)));
+	js_put(o, "port", js_number(q->x.facts.port));
+	addr_format(&q->x.facts.address, text);
 	js_put(o, "address",
-		q->f.address_state == ADDRESS_KNOWN ? js_text(span_str(text)) : js_null());
+		q->x.facts.address_state == ADDRESS_KNOWN ? js_text(span_str(text)) : js_null());
 	js_put(o, "at", js_text(span_str(q->moment)));
 	js_put(o, "zone", js_text(snapshot_zone_name(q->s)));
 	return o;
@@ -407,8 +362,8 @@ static struct js *json_roles(const struct question *q)
 static struct js *json_services(const struct question *q)
 {
 	struct js *list = js_list();
-	for (size_t i = 0; i < q->target.services; i++) {
-		const struct service_tag *t = &q->target.service[i];
+	for (size_t i = 0; i < q->x.target.services; i++) {
+		const struct service_tag *t = &q->x.target.service[i];
 		struct js *o = js_object();
 		js_put(o, "service", js_text(snapshot_service(q->s, t->service)));
 		js_put(o, "part", js_text(span_str(part_word((enum service_part)t->part))));
@@ -421,7 +376,7 @@ static struct js *json_services(const struct question *q)
 static struct js *json_categories(const struct question *q)
 {
 	struct span category[HOST_CATEGORIES_MAX];
-	size_t n = host_categories(q->s, &q->target, category);
+	size_t n = host_categories(q->s, &q->x.target, category);
 	struct js *list = js_list();
 	for (size_t i = 0; i < n; i++)
 		js_add(list, js_text(category[i]));
@@ -457,10 +412,6 @@ static struct js *json_trace(const struct question *q)
 
 static void print_json(const struct question *q)
 {
-	static const char *const needs[] = {[NEED_NONE] = "",
-		[NEED_IDENTITY] = "identity",
-		[NEED_ADDRESS] = "address",
-		[NEED_LIMIT] = "limit"};
 	const struct reason_info *reason = reason_info(q->v.reason);
 	bool decided = q->v.decision != DECISION_NEED;
 	char label[LABEL_MAX];
@@ -470,7 +421,8 @@ static void print_json(const struct question *q)
 	js_put(o, "policy", js_text(span_str(q->path)));
 	js_put(o, "asked", json_asked(q));
 	js_put(o, "verdict", js_text(span_str(decision_word(q->v.decision))));
-	js_put(o, "need", js_text_or_null(span_str(needs[q->v.need])));
+	js_put(o, "need",
+		q->v.need == NEED_NONE ? js_null() : js_text(span_str(need_word(q->v.need))));
 	js_put(o, "reason", decided ? js_text(span_str(reason->word)) : js_null());
 	js_put(o, "text", decided ? js_text(span_str(reason->text)) : js_null());
 	js_put(o, "status",

@@ -4,7 +4,6 @@
  */
 #include "policy_open.h"
 
-#include "domain.h"
 #include "file.h"
 #include "snapshot.h"
 
@@ -80,17 +79,4 @@ size_t host_categories(
 	for (size_t i = 0; i < t->categories; i++)
 		n = add_category(snapshot_category(s, t->category[i]), out, n);
 	return n;
-}
-
-bool host_typed(const char *typed, struct host *out)
-{
-	char ascii[HOST_MAX + 1], bracketed[ADDR_TEXT_MAX + 2];
-	struct addr a;
-	if (host_parse(span_str(typed), out))
-		return true;
-	if (addr_parse(span_str(typed), &a) && strlen(typed) < ADDR_TEXT_MAX) {
-		snprintf(bracketed, sizeof bracketed, "[%s]", typed);
-		return host_parse(span_str(bracketed), out);
-	}
-	return domain_to_ascii(span_str(typed), ascii) && host_parse(span_str(ascii), out);
 }

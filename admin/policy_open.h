@@ -23,8 +23,6 @@ void policy_close(struct opened_policy *o);
 #define HOST_CATEGORIES_MAX 64
 size_t host_categories(
 	const struct snapshot *s, const struct target *t, struct span out[HOST_CATEGORIES_MAX]);
-/* A host as people write it: any case, Unicode, an address with or without brackets. */
-bool host_typed(const char *typed, struct host *out);
 
 extern const struct cli_command policy_check_command, policy_explain_command, policy_test_command,
 	policy_service_command, policy_passwd_command;

@@ -1,6 +1,7 @@
 /* stile-policy service: what a host is in the eyes of the policy, a line each. */
 #include "policy_open.h"
 
+#include "explain.h"
 #include "jsonout.h"
 
 static const struct cli_option options[] = {
@@ -61,7 +62,8 @@ static int print_hosts(struct cli *c, const struct snapshot *s, struct js *list)
 	for (size_t i = 0; i < cli_operands(c); i++) {
 		struct host h;
 		struct target t = {0};
-		if (!host_typed(cli_operand(c, i), &h))
+		uint16_t port;
+		if (!explain_host(span_str(cli_operand(c, i)), 443, &h, &port))
 			return cli_usage(c, "'%s' is no host name", cli_operand(c, i));
 		policy_classify(s, &h, &t);
 		if (list)
