@@ -16,7 +16,7 @@
 --          {"back", seq, hash}            the tip is behind the batch, or missing (0, "")
 --          {"differs", seq, hash}         another hash at the same seq: never stored, an alarm
 --          {"other", id}                  the node's name belongs to another node id
---          {"bound", new}                 no records were sent: the id is bound; new: just now
+--          {"bound"}                      no records were sent: the name is bound to the id
 -- But for "stored" and "bound" nothing was written.
 
 local node_id, chain, hash_before, oldest = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1'
@@ -31,7 +31,7 @@ if n == 0 then
 	if not id then
 		redis.call('SET', KEYS[1], node_id)
 	end
-	return {'bound', id and 0 or 1}
+	return {'bound'}
 end
 
 local function record(i) -- day, seq, hash, body

@@ -332,10 +332,8 @@ static bool bind_name(struct shipper *s, struct err *e)
 	s->refused = false;
 	if (word_is(a, "other", 2))
 		note_other(s, a);
-	else if (!word_is(a, "bound", 2))
+	else if (!word_is(a, "bound", 1))
 		return err_set(e, "Redis: an answer of the script is not understood");
-	else if (a->v[1].num)
-		return list_node(s, e); /* Redis is new, or was emptied */
 	return true;
 }
 
@@ -415,7 +413,7 @@ static bool look(struct shipper *s, struct err *e)
 		return false;
 	if (s->refused)
 		return true;
-	if (!ask_tips(s, e) || !scan(s, e))
+	if (!list_node(s, e) || !ask_tips(s, e) || !scan(s, e))
 		return false;
 	s->looked = clock_mono_ms();
 	return true;
@@ -431,9 +429,7 @@ static enum ship_state arrive(struct shipper *s)
 	redis_deadline(s->redis, until);
 	if (!scan(s, &e) || !load_script(s, &e) || !look(s, &e))
 		return away(s, &e);
-	if (s->refused)
-		return SHIP_REFUSED;
-	return list_node(s, &e) ? SHIP_BUSY : away(s, &e);
+	return s->refused ? SHIP_REFUSED : SHIP_BUSY;
 }
 
 /* --- sending ---------------------------------------------------------------------------------- */
@@ -478,7 +474,7 @@ static bool may_ship(struct shipper *s, struct ship_chain *c)
 	struct err e = {{0}};
 	if (c->n == 0 || !c->asked || c->aside != SET_NOT)
 		return false;
-	if (c->placed && c->drained && !c->reader && ship_chain_dead(c))
+	if (!c->reader && ship_chain_finished(c))
 		return false;
 	if (!c->reader && s->view.readers >= READERS_MAX && ship_chain_dead(c)) {
 		s->more = true;
@@ -499,7 +495,7 @@ static bool ship_chain(struct shipper *s, struct ship_chain *c, struct err *e)
 		return true;
 	fill(s, c);
 	tell_bad_lines(s, c);
-	if (c->drained && ship_chain_dead(c))
+	if (ship_chain_finished(c))
 		ship_chain_close(&s->view, c);
 	const unsigned n = ship_batch_records(s->batch);
 	if (n == 0)
@@ -666,20 +662,10 @@ static void count_up(struct shipper *s)
 	}
 }
 
-static void say_change(struct shipper *s, enum ship_state state)
-{
-	const bool bad = state == SHIP_AWAY || state == SHIP_REFUSED;
-	if (bad && s->status.failures == 1)
-		log_warn("ship", "%s", s->trouble);
-	if (!bad && s->status.failures > 0)
-		log_info("ship", "Redis is back after %u attempts", s->status.failures);
-}
-
 static enum ship_state settle(struct shipper *s, enum ship_state state)
 {
 	const bool bad = state == SHIP_AWAY || state == SHIP_REFUSED;
 	s->status.failures += bad;
-	say_change(s, state);
 	if (!bad) {
 		s->status.failures = 0;
 		s->trouble[0] = 0;

@@ -43,7 +43,7 @@ struct ship_status {
 	uint64_t alarms; /* chains set aside now, as their journal and tip do not fit */
 	uint64_t bad_lines;
 	unsigned failures; /* in a row; the back-off grows with it */
-	char text[480];	   /* the last trouble in words, "" if none */
+	char text[480];	   /* the trouble there is, in words; "" if none. The caller logs it */
 };
 
 struct shipper *ship_new(const struct ship_options *o, struct err *e);

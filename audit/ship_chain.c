@@ -240,6 +240,15 @@ bool ship_chain_dead(const struct ship_chain *c)
 	return c->n > 0 && c->seg[c->n - 1].name.number < c->folder->newest;
 }
 
+/* That it was drained may be old news: its writer can have added to it before it ended. */
+bool ship_chain_finished(const struct ship_chain *c)
+{
+	if (!ship_chain_dead(c) || !c->placed || !c->drained || c->holding)
+		return false;
+	const struct ship_segment *last = &c->seg[c->n - 1];
+	return c->at == last->name.number && last->size == c->end_size;
+}
+
 static bool open_here(struct ship_view *v, struct ship_chain *c, struct err *e)
 {
 	if (c->reader)
@@ -269,13 +278,14 @@ static enum ship_read sync_more(struct ship_chain *c, struct err *e)
 		err_sys(e, "a segment of chain %s", c->name);
 		return READ_FAILED;
 	}
-	if ((uint64_t)st.st_size <= c->synced)
+	c->end_size = (uint64_t)st.st_size;
+	if (c->end_size <= c->synced)
 		return READ_END;
 	if (fdatasync(fd) != 0) {
 		err_sys(e, "syncing a segment of chain %s", c->name);
 		return READ_FAILED;
 	}
-	c->synced = (uint64_t)st.st_size;
+	c->synced = c->end_size;
 	return READ_RECORD;
 }
 
@@ -463,8 +473,7 @@ uint64_t ship_chain_backlog(const struct ship_chain *c)
 		const struct ship_segment *s = &c->seg[i];
 		if (!c->placed || c->aside != SET_NOT || s->name.number > c->at)
 			sum += s->size;
-		else if (s->name.number == c->at && s->size > c->offset &&
-			 !(c->drained && ship_chain_dead(c)))
+		else if (s->name.number == c->at && s->size > c->offset && !ship_chain_finished(c))
 			sum += s->size - c->offset;
 	}
 	return sum;

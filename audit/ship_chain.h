@@ -52,6 +52,7 @@ struct ship_chain {
 	ino_t at_ino;
 	uint64_t offset;	       /* behind the last record yielded from it */
 	uint64_t synced;	       /* of its bytes, known to be on the disk */
+	uint64_t end_size;	       /* of the segment, when its end was last looked at */
 	struct chain_tip read;	       /* the last record yielded */
 	struct segment_reader *reader; /* NULL: none open */
 	struct journal_line held;      /* read, but placeholders come first */
@@ -103,6 +104,8 @@ enum ship_read ship_chain_next(
 enum ship_aside ship_chain_place(struct ship_view *v, struct ship_chain *c, struct err *e);
 /* No writer adds to it any more. */
 bool ship_chain_dead(const struct ship_chain *c);
+/* And all of it was yielded. */
+bool ship_chain_finished(const struct ship_chain *c);
 /* The first record to come is the oldest that the journal has. */
 bool ship_chain_at_oldest(const struct ship_chain *c);
 /* Bytes that are not known to be in Redis. */

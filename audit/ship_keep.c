@@ -25,7 +25,7 @@ static bool may_go(const struct ship_chain *c)
 	if (c->n > 1)
 		return c->known && c->at > c->seg[0].name.number &&
 		       c->seg[1].name.first_seq - 1 <= c->tip.seq;
-	if (!c->drained || !ship_chain_dead(c))
+	if (!ship_chain_finished(c))
 		return false;
 	return c->known ? c->tip.seq == c->read.seq : c->read.seq == 0;
 }

@@ -1193,6 +1193,30 @@ static void space_is_bounded_by_what_is_shipped(void **state)
 	ship_free(s);
 }
 
+static void a_chain_that_ended_meanwhile_is_shipped_before_it_is_deleted(void **state)
+{
+	(void)state;
+	struct ship_options o = options();
+	o.space = 1;
+	struct journal *j = writer("0");
+	write_records(j, 100);
+	struct shipper *s = shipper(&o);
+	settle(s);
+	write_records(j, 100);
+	journal_close(j, true);
+	j = writer("0");
+	copy(root, "all-of-it");
+	usleep(1100000); /* the next step asks for the tips and may delete */
+	settle(s);
+	settle(s);
+	uint64_t bytes;
+	assert_int_equal(segments("0", &bytes), 1);
+	assert_redis_has_all_of("all-of-it");
+	rm_all("all-of-it");
+	ship_free(s);
+	journal_close(j, true);
+}
+
 static void a_journal_that_begins_behind_the_tip_is_an_alarm(void **state)
 {
 	(void)state;
@@ -1271,6 +1295,7 @@ int main(void)
 		T(segments_that_went_unshipped_are_an_alarm),
 		T(old_segments_go_only_when_redis_has_them),
 		T(space_is_bounded_by_what_is_shipped),
+		T(a_chain_that_ended_meanwhile_is_shipped_before_it_is_deleted),
 		T(a_journal_that_begins_behind_the_tip_is_an_alarm),
 	};
 	return cmocka_run_group_tests(tests, start, stop);
