@@ -70,8 +70,7 @@ void policy_classify(const struct snapshot *s, const struct host *h, struct targ
 	}
 }
 
-/* --- labels ------------------------------------------------------------------------------------
- */
+/* --- labels --- */
 
 /* Names of the services, joined by "+"; what does not fit is left out whole. */
 static void join_services(const struct snapshot *s, const struct target *t, char *out, size_t cap)
@@ -113,8 +112,7 @@ void policy_label(const struct snapshot *s, const struct host *h, const struct t
 		copy_cut(host_span(h), out, cap);
 }
 
-/* --- people --------------------------------------------------------------------------------------
- */
+/* --- people --- */
 
 static bool named(const struct snapshot *s, struct run members, struct span who)
 {
@@ -150,8 +148,7 @@ uint64_t policy_roles(
 	return held;
 }
 
-/* --- countries
- * ------------------------------------------------------------------------------------ */
+/* --- countries --- */
 
 static const char *country4(const struct snapshot *s, uint32_t a)
 {

@@ -33,8 +33,7 @@ struct standing {
 	bool identity, address;
 };
 
-/* --- what the host stands for -------------------------------------------------------------------
- */
+/* --- what the host stands for --- */
 
 static const struct snap_service *service_of(const struct scene *x, const struct service_tag *tag)
 {
@@ -190,8 +189,7 @@ static enum tri list_holds(
 	return by_range(x, l);
 }
 
-/* --- the conditions of a rule
- * ---------------------------------------------------------------------- */
+/* --- the conditions of a rule --- */
 
 static bool schedule_holds(struct scene *x, const struct snap_rule *r)
 {
@@ -287,8 +285,7 @@ static struct standing judge(struct scene *x, const struct snap_rule *r)
 		.address = to == OPEN || except == OPEN || country == OPEN};
 }
 
-/* --- from the deciding rule to the verdict
- * ----------------------------------------------------------- */
+/* --- from the deciding rule to the verdict --- */
 
 static void deny(struct verdict *v, enum reason reason)
 {
@@ -375,8 +372,7 @@ static void decide(const struct scene *x, size_t i, struct verdict *v)
 		take_limit(x->f, r, v);
 }
 
-/* --- the story
- * ---------------------------------------------------------------------------------------- */
+/* --- the story --- */
 
 static uint64_t roles_held(const struct snapshot *s, const struct facts *f)
 {

@@ -102,8 +102,7 @@ bool load_word(const struct load *l, const struct conf_node *g, const char *name
 		l->c, conf_get(g, name), l->p, "%s = \"%.64s\"; expected %s", name, s, known);
 }
 
-/* --- ports -------------------------------------------------------------------------------------
- */
+/* --- ports --- */
 
 static bool port_text(struct span s, struct port_range *out)
 {
@@ -160,8 +159,7 @@ bool load_ports(const struct load *l, const struct conf_node *g, struct run *out
 	return ok;
 }
 
-/* --- prefixes ------------------------------------------------------------------------------------
- */
+/* --- prefixes --- */
 
 bool load_prefix(
 	const struct load *l, const struct conf_node *n, struct span text, struct prefix *out)
@@ -201,8 +199,7 @@ bool load_prefixes(
 	return ok;
 }
 
-/* --- places and names that are not there --------------------------------------------------------
- */
+/* --- places and names that are not there --- */
 
 struct source load_source(const struct load *l, const struct conf_node *n)
 {

@@ -14,8 +14,7 @@ static const char *const records[] = {
 static const char *const modes[] = {"enforce", "observe", NULL};
 static const char *const when_spent[] = {"deny", NULL};
 
-/* --- what `to` and `except` take
- * ------------------------------------------------------------------- */
+/* --- what `to` and `except` take --- */
 
 /* A list while its keys are gathered; they are sorted before they go into the model. */
 struct gather {
@@ -194,8 +193,7 @@ static bool load_list_of(
 	return ok;
 }
 
-/* --- roles, schedule, countries
- * ----------------------------------------------------------------------- */
+/* --- roles, schedule, countries --- */
 
 static bool load_rule_roles(const struct load *l, const struct conf_node *rule, uint64_t *out)
 {
@@ -281,8 +279,7 @@ static bool load_countries(const struct load *l, const struct conf_node *rule, s
 	return ok;
 }
 
-/* --- limits
- * -------------------------------------------------------------------------------------------- */
+/* --- limits --- */
 
 static const char *const limit_words[] = {
 #define LIMIT(name, word, unit, text) word,
@@ -351,8 +348,7 @@ static bool load_limits(const struct load *l, const struct conf_node *rule, stru
 	return load_requests(l, limits, &r->requests) && ok;
 }
 
-/* --- the day of review
- * ----------------------------------------------------------------------------------- */
+/* --- the day of review --- */
 
 static bool is_day(struct span s)
 {
@@ -378,8 +374,7 @@ static bool load_review(const struct load *l, const struct conf_node *rule, stru
 		SPAN_ARG(model_span(l->m, *out)));
 }
 
-/* --- one rule
- * -------------------------------------------------------------------------------------------- */
+/* --- one rule --- */
 
 static bool load_rule_name(const struct load *l, const struct conf_node *g, struct text *out)
 {

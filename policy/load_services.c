@@ -122,10 +122,6 @@ static bool load_service(const struct load *l, const struct conf_node *g, uint32
 
 	if (!load_name(l, g, name, "a service"))
 		return false;
-	/* A name with a dot is a host in `to`: the rule would never mean the service. */
-	if (memchr(name.p, '.', name.n))
-		return conf_error(
-			l->c, g, l->p, "service \"%s\": the name must have no dot", name.p);
 	if (conf_kind(g) != CONF_GROUP)
 		return conf_error(l->c, g, l->p,
 			"service \"%s\" must be a group, as in %s = { hosts = [ \"%s.example\" ]; "

@@ -33,7 +33,7 @@ bool model_load(struct model *m, const struct conf *c, struct problems *p);
 /* Puts the block together behind what *out holds. */
 bool model_compile(struct model *m, struct buf *out, struct err *e);
 
-/* --- growing (model.c) ----------------------------------------------------------------------- */
+/* --- growing (model.c) --- */
 
 struct text model_text(struct model *m, struct span s);
 struct span model_span(const struct model *m, struct text t);
@@ -50,7 +50,7 @@ struct span model_nearest(const struct model *m, enum section s, struct span wan
 /* The category of that name, made if there is none; -1 when there are too many. */
 int32_t model_category(struct model *m, struct span name);
 
-/* --- parts of the loader ---------------------------------------------------------------------- */
+/* --- parts of the loader --- */
 
 struct load {
 	struct model *m;
@@ -90,7 +90,7 @@ bool load_lists(const struct load *l, const struct conf_node *root);
 /* load_rules.c */
 bool load_rules(const struct load *l, const struct conf_node *root);
 
-/* --- host names (names.c) --------------------------------------------------------------------- */
+/* --- host names (names.c) --- */
 
 #define NAMES_MAX 16000000u
 

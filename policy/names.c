@@ -206,8 +206,7 @@ size_t names_count(const struct model *m, struct span name, enum tag_kind kind)
 	return count;
 }
 
-/* --- into the snapshot -------------------------------------------------------------------------
- */
+/* --- into the snapshot --- */
 
 static int by_tag(const void *a, const void *b)
 {
@@ -323,8 +322,7 @@ bool names_finish(struct model *m)
 	return true;
 }
 
-/* --- looking up --------------------------------------------------------------------------------
- */
+/* --- looking up --- */
 
 const struct name_entry *snapshot_name(const struct snapshot *s, struct span name)
 {

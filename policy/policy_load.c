@@ -14,8 +14,7 @@
 
 static const struct port_range default_ports[] = {{80, 80}, {443, 443}};
 
-/* --- zone, inside, ports, geo -------------------------------------------------------------------
- */
+/* --- zone, inside, ports, geo --- */
 
 static bool load_zone(const struct load *l, const struct conf_node *root)
 {
@@ -76,8 +75,7 @@ static bool load_geo(const struct load *l, const struct conf_node *root)
 	return ok || conf_error(l->c, conf_get(root, "geo"), l->p, "%s", e.text);
 }
 
-/* --- roles --------------------------------------------------------------------------------------
- */
+/* --- roles --- */
 
 static bool load_members(
 	const struct load *l, const struct conf_node *g, const char *name, struct run *out)
@@ -147,8 +145,7 @@ static bool load_roles(const struct load *l, const struct conf_node *root)
 	return ok;
 }
 
-/* --- schedules
- * ------------------------------------------------------------------------------------ */
+/* --- schedules --- */
 
 static bool load_schedule(const struct load *l, const struct conf_node *n)
 {
@@ -190,8 +187,7 @@ static bool load_schedules(const struct load *l, const struct conf_node *root)
 	return ok;
 }
 
-/* --- the whole
- * ------------------------------------------------------------------------------------- */
+/* --- the whole --- */
 
 static bool load_catalogue(const struct load *l, struct conf *c, const struct conf_node *policy)
 {

@@ -32,8 +32,7 @@ static bool source_in(const struct snapshot *s, const struct source *source)
 	return text_in(s, source->file);
 }
 
-/* --- one function for each section that has something to check ---------------------------------
- */
+/* --- one function for each section that has something to check --- */
 
 static bool zone_fits(const struct snapshot *s)
 {
@@ -360,7 +359,7 @@ const struct snapshot *snapshot_open(const void *bytes, size_t n, struct err *e)
 	return s;
 }
 
-/* --- views ----------------------------------------------------------------------------------- */
+/* --- views --- */
 
 size_t snapshot_rules(const struct snapshot *s)
 {

@@ -152,7 +152,7 @@ struct snap_rule {
 	struct text message, purpose, owner, benefit, risk, risk_owner, review;
 };
 
-/* --- host names: SLOT is an open-addressing table over NAME, a power of two in size ---------- */
+/* --- host names: SLOT is an open-addressing table over NAME, a power of two in size --- */
 
 struct name_slot {
 	uint32_t check; /* upper half of the name's hash */
@@ -184,7 +184,7 @@ struct name_tag {
 	uint8_t kind, part, scope, pad;
 };
 
-/* --- the block ------------------------------------------------------------------------------- */
+/* --- the block --- */
 
 #define SNAPSHOT_TLS_ONLY	1u
 #define SNAPSHOT_WANTS_IDENTITY 2u
@@ -226,12 +226,12 @@ static inline struct span snapshot_span(const struct snapshot *s, struct text t)
 /* The zone's steps, at least one. */
 const struct zone_step *snapshot_zone_steps(const struct snapshot *s, size_t *n);
 
-/* --- names.c --------------------------------------------------------------------------------- */
+/* --- names.c --- */
 
 /* The entry of exactly this name, or NULL. */
 const struct name_entry *snapshot_name(const struct snapshot *s, struct span name);
 
-/* --- classify.c ------------------------------------------------------------------------------ */
+/* --- classify.c --- */
 
 /* The IPv4 address that is reached through a v4-mapped (RFC 4291 2.5.5.2) or NAT64 (RFC 6052)
  * address, so that ranges and countries cannot be dodged by another spelling; others as they are.

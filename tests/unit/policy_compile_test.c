@@ -221,8 +221,7 @@ static void many_names_are_all_found(void **state)
 	buf_free(&b);
 }
 
-/* --- damage --------------------------------------------------------------------------------------
- */
+/* --- damage --- */
 
 static void a_block_cut_short_is_refused(void **state)
 {

@@ -133,8 +133,7 @@ static void check_rows(const char *policy, const struct row *v, size_t n)
 
 #define CHECK(policy, rows) check_rows(policy, rows, sizeof(rows) / sizeof *(rows))
 
-/* --- the council --------------------------------------------------------------------------------
- */
+/* --- the council --- */
 
 static const char council[] =
 	"zone = \"Europe/London\";\n"
@@ -299,8 +298,7 @@ static void a_council_gets_the_verdicts_its_policy_spells_out(void **state)
 	CHECK(council, v);
 }
 
-/* --- single rules, looked at closely
- * -------------------------------------------------------------- */
+/* --- single rules, looked at closely --- */
 
 #define SERVICES                                                                                   \
 	"services: { a = { hosts = [\"a.example\"]; embed = [\"e.a.example\"];"                    \
@@ -392,6 +390,32 @@ static void exceptions_turn_the_rules_of_parts_around(void **state)
 	CHECK(range, of_range);
 }
 
+static void a_name_may_stand_in_several_rules_and_in_both_forms(void **state)
+{
+	static const char policy[] = SERVICES
+		"rules = ( { name = \"one\"; to = [\"x.example\", \"x.example\", \".y.example\"];"
+		" ports = [ 443 ]; action = \"deny\"; },"
+		"{ name = \"two\"; to = [\".x.example\", \"y.example\", \"host:a.example\"];"
+		" ports = [ 443 ]; action = \"allow\"; },"
+		"{ name = \"three\"; to = [\"x.example\", \".x.example\"]; ports = [ 80 ];"
+		" action = \"allow\"; },"
+		"{ name = \"four\"; to = [\".example\"]; except = [\".x.example\"]; ports = [ 22 ];"
+		" action = \"allow\"; } );";
+	static const struct row v[] = {{"-", "x.example", "out", NULL, "deny one rule"},
+		{"-", "www.x.example", "out", NULL, "allow two -"},
+		{"-", "x.example:80", "out", NULL, "allow three -"},
+		{"-", "www.x.example:80", "out", NULL, "allow three -"},
+		{"-", "www.y.example", "out", NULL, "deny one rule"},
+		{"-", "a.example", "out", NULL, "allow two -"},
+		{"-", "www.a.example", "out", NULL, "deny - port"},
+		{"-", "y.example:22", "out", NULL, "allow four -"},
+		{"-", "www.x.example:22", "out", NULL, "deny - port"},
+		{"-", "example:22", "out", NULL, "allow four -"}};
+	(void)state;
+
+	CHECK(policy, v);
+}
+
 static void inside_opens_to_names_and_never_to_categories(void **state)
 {
 	static const char category[] =
@@ -467,8 +491,7 @@ static void people_are_asked_before_names_are_resolved(void **state)
 	CHECK(policy, v);
 }
 
-/* --- observing ----------------------------------------------------------------------------------
- */
+/* --- observing --- */
 
 static void observing_rules_are_noted_and_change_nothing(void **state)
 {
@@ -537,8 +560,7 @@ static void no_more_observing_rules_are_noted_than_fit(void **state)
 	buf_free(&b);
 }
 
-/* --- limits --------------------------------------------------------------------------------------
- */
+/* --- limits --- */
 
 static void limits_are_asked_last_and_deny_when_spent(void **state)
 {
@@ -601,8 +623,7 @@ static void limits_are_asked_last_and_deny_when_spent(void **state)
 	buf_free(&b);
 }
 
-/* --- what else a verdict says
- * ---------------------------------------------------------------------- */
+/* --- what else a verdict says --- */
 
 static void verdicts_carry_roles_and_country(void **state)
 {
@@ -736,8 +757,7 @@ static void asking_step_by_step_ends_in_the_same_verdict(void **state)
 	buf_free(&b);
 }
 
-/* --- hosts and labels
- * ------------------------------------------------------------------------------ */
+/* --- hosts and labels --- */
 
 static void hosts_are_classified_by_their_longest_suffix(void **state)
 {
@@ -817,6 +837,7 @@ int main(void)
 		cmocka_unit_test(a_deny_takes_shared_hosts_only_where_all_sharers_are_named),
 		cmocka_unit_test(embedded_pieces_are_covered_on_request_only),
 		cmocka_unit_test(exceptions_turn_the_rules_of_parts_around),
+		cmocka_unit_test(a_name_may_stand_in_several_rules_and_in_both_forms),
 		cmocka_unit_test(inside_opens_to_names_and_never_to_categories),
 		cmocka_unit_test(a_port_is_the_reason_only_where_nothing_else_was),
 		cmocka_unit_test(people_are_asked_before_names_are_resolved),

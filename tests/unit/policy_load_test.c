@@ -169,6 +169,11 @@ static const struct bad wrong[] = {
 	{IN_RULE("review = \"\";"), 5, "is no day"},
 	{IN_RULE("purpose = 5;"), 5, "purpose must be a string"},
 	{IN_RULE("message = \"a\\tb\";"), 5, "control character"},
+	{IN_RULE("message = "
+		 "\"0123456789012345678901234567890123456789012345678901234567890123456789"
+		 "0123456789012345678901234567890123456789012345678901234567890123456789"
+		 "0123456789012345678901234567890123456789012345678901234567890\";"),
+		5, "message has 201 bytes; expected 200 at most"},
 	/* what the language itself refuses */
 	{"rules = (\n{ name = \"a\" action }\n", 2, ""},
 	{"zone = \"UTC\";\nzone = \"UTC\";\n" REST, 2, "zone"},
@@ -282,8 +287,42 @@ static void names_nested_too_deep_are_refused(void **state)
 	}
 }
 
-/* --- files
- * ------------------------------------------------------------------------------------------ */
+static void a_host_in_too_many_services_is_refused(void **state)
+{
+	struct problems p = {0};
+	struct buf b = {0};
+	(void)state;
+
+	buf_adds(&b, "services: {\n");
+	for (int i = 0; i <= POLICY_TAGS_MAX; i++)
+		buf_printf(&b, "s%d = { shared = [\"all.example\"]; };\n", i);
+	buf_adds(&b, "};\n" REST);
+	assert_false(load(b.p, &p));
+	assert_int_equal(p.errors, 1);
+	assert_int_equal(p.v[0].line, 2 + POLICY_TAGS_MAX);
+	assert_non_null(strstr(p.v[0].text, "stands in more than 16 services"));
+	problems_free(&p);
+	buf_free(&b);
+}
+
+static void too_many_rules_are_refused(void **state)
+{
+	struct problems p = {0};
+	struct buf b = {0};
+	(void)state;
+
+	buf_adds(&b, "rules = (\n");
+	for (int i = 0; i < POLICY_RULES_MAX; i++)
+		buf_printf(&b, "{ name = \"r%d\"; action = \"deny\"; },\n", i);
+	buf_adds(&b, "{ name = \"last\"; action = \"deny\"; } );\n");
+	assert_false(load(b.p, &p));
+	assert_int_equal(p.errors, 1);
+	assert_non_null(strstr(p.v[0].text, "4097 rules; expected 4096 at most"));
+	problems_free(&p);
+	buf_free(&b);
+}
+
+/* --- files --- */
 
 static bool compile_file(const char *text, struct buf *out, struct problems *p)
 {
@@ -462,6 +501,8 @@ int main(void)
 		cmocka_unit_test(too_many_roles_are_refused),
 		cmocka_unit_test(sixty_four_roles_are_fine),
 		cmocka_unit_test(names_nested_too_deep_are_refused),
+		cmocka_unit_test(a_host_in_too_many_services_is_refused),
+		cmocka_unit_test(too_many_rules_are_refused),
 		cmocka_unit_test(list_formats_cover_what_they_say),
 		cmocka_unit_test(lines_that_are_no_names_are_a_finding),
 		cmocka_unit_test(files_that_cannot_be_used_are_errors_at_their_line),
