@@ -88,23 +88,20 @@ enum head_answer head_cut_fields(struct span *rest, struct span *lines, enum hea
 	return HEAD_BAD;
 }
 
-static const struct {
-	struct span name;
-} known_names[KNOWN_COUNT] = {
-	[KNOWN_CONNECTION] = {{"Connection", 10}},
-	[KNOWN_CONTENT_LENGTH] = {{"Content-Length", 14}},
-	[KNOWN_EXPECT] = {{"Expect", 6}},
-	[KNOWN_HOST] = {{"Host", 4}},
-	[KNOWN_PROXY_AUTHORIZATION] = {{"Proxy-Authorization", 19}},
-	[KNOWN_TRANSFER_ENCODING] = {{"Transfer-Encoding", 17}},
-	[KNOWN_UPGRADE] = {{"Upgrade", 7}},
+static const struct span known_names[KNOWN_COUNT] = {
+	[KNOWN_CONNECTION] = {"Connection", 10},
+	[KNOWN_CONTENT_LENGTH] = {"Content-Length", 14},
+	[KNOWN_EXPECT] = {"Expect", 6},
+	[KNOWN_HOST] = {"Host", 4},
+	[KNOWN_PROXY_AUTHORIZATION] = {"Proxy-Authorization", 19},
+	[KNOWN_TRANSFER_ENCODING] = {"Transfer-Encoding", 17},
+	[KNOWN_UPGRADE] = {"Upgrade", 7},
 };
 
 static void note_known(const struct head_field *f, struct head_known *known)
 {
 	for (unsigned i = 0; i < KNOWN_COUNT; i++) {
-		if (f->name.n != known_names[i].name.n ||
-			!span_caseeq(f->name, known_names[i].name))
+		if (f->name.n != known_names[i].n || !span_caseeq(f->name, known_names[i]))
 			continue;
 		if (known->n[i]++ == 0)
 			known->value[i] = f->value;
