@@ -234,19 +234,21 @@ static void chain_gone(void *arg, struct ship_chain *c)
 		set_aside(s, c, SET_GONE, NULL);
 }
 
-static void tell_bad_lines(struct shipper *s, struct ship_chain *c)
+static void tell_damage(struct shipper *s, struct ship_chain *c)
 {
-	char text[200];
-	if (c->bad_new == 0)
+	char text[240];
+	const uint64_t n = c->bad_new > c->empty_new ? c->bad_new : c->empty_new;
+	if (n == 0)
 		return;
 	snprintf(text, sizeof text,
-		"chain %s: %llu unreadable lines in the journal, the first where record %llu is "
-		"due; they are shipped without body",
-		c->name, (unsigned long long)c->bad_new, (unsigned long long)c->bad_seq);
+		"chain %s: the journal is damaged where record %llu is due: %llu unreadable lines, "
+		"%llu records are shipped without body",
+		c->name, (unsigned long long)c->damage_seq, (unsigned long long)c->bad_new,
+		(unsigned long long)c->empty_new);
 	log_error("ship", "%s", text);
-	mark(s, c->name, c->bad_seq, NULL, c->bad_new, text);
+	mark(s, c->name, c->damage_seq, NULL, n, text);
 	s->status.bad_lines += c->bad_new;
-	c->bad_new = 0;
+	c->bad_new = c->empty_new = 0;
 }
 
 /* --- the connection --------------------------------------------------------------------------- */
@@ -494,7 +496,7 @@ static bool ship_chain(struct shipper *s, struct ship_chain *c, struct err *e)
 	if (!may_ship(s, c))
 		return true;
 	fill(s, c);
-	tell_bad_lines(s, c);
+	tell_damage(s, c);
 	if (ship_chain_finished(c))
 		ship_chain_close(&s->view, c);
 	const unsigned n = ship_batch_records(s->batch);

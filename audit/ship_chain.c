@@ -340,8 +340,17 @@ static void count_bad(struct ship_chain *c)
 		return;
 	c->told_at = c->at;
 	c->told_offset = offset;
-	if (c->bad_new++ == 0)
-		c->bad_seq = c->read.seq + 1;
+	if (c->bad_new++ == 0 && c->empty_new == 0)
+		c->damage_seq = c->read.seq + 1;
+}
+
+static void count_empty(struct ship_chain *c, uint64_t seq)
+{
+	if (seq <= c->told_seq)
+		return;
+	c->told_seq = seq;
+	if (c->empty_new++ == 0 && c->bad_new == 0)
+		c->damage_seq = seq;
 }
 
 /* The next line that can be placed in the chain: a whole one that is not behind us, or a damaged
@@ -367,6 +376,8 @@ static void yield(
 {
 	out->at = c->read = *at;
 	out->body = body;
+	if (body.n == 0)
+		count_empty(c, at->seq);
 }
 
 enum ship_read ship_chain_next(
@@ -433,6 +444,7 @@ static enum ship_aside read_up_to_tip(struct ship_view *v, struct ship_chain *c,
 			return SET_UNREAD;
 		}
 	}
+	c->bad_new = c->empty_new = 0; /* told when it was shipped */
 	return same(&c->read, &c->tip) ? SET_NOT : SET_DIFFERS;
 }
 

@@ -59,10 +59,13 @@ struct ship_chain {
 	bool holding;
 	bool drained; /* all there is was yielded when last looked */
 
-	/* Damage, told once: lines before this point were counted. */
+	/* Damage, told once: what lies before these points was counted. */
 	unsigned long told_at;
 	uint64_t told_offset;
-	uint64_t bad_new, bad_seq; /* not told yet: how many, and the number of the first */
+	uint64_t told_seq;
+	/* Not told yet: lines that cannot be read, records yielded without body, the first number.
+	 */
+	uint64_t bad_new, empty_new, damage_seq;
 
 	/* What Redis says. */
 	bool asked;

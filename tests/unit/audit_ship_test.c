@@ -1082,7 +1082,7 @@ static void damaged_lines_are_told_and_the_chain_goes_on(void **state)
 	assert_int_equal(st->alarms, 0);
 	assert_int_equal(st->bad_lines, 3);
 	assert_int_equal(st->backlog_bytes, 0);
-	assert_int_equal(alarm_marks("unreadable lines"), 1);
+	assert_int_equal(alarm_marks("3 unreadable lines, 4 records"), 1);
 
 	struct words records = {0}, sums = {0};
 	list_redis(&records, &sums);
@@ -1096,6 +1096,47 @@ static void damaged_lines_are_told_and_the_chain_goes_on(void **state)
 	tell("FLUSHALL", NULL, NULL, NULL); /* what comes back is the same, and is not told again */
 	settle(s);
 	assert_int_equal(ship_status(s)->bad_lines, 3);
+	ship_free(s);
+	journal_close(marks, true);
+}
+
+static void a_segment_missing_in_the_middle_is_told(void **state)
+{
+	(void)state;
+	struct segment_name *v;
+	size_t n;
+	struct err e;
+	char path[128], file[96];
+	write_chain("0", 1200);
+	snprintf(path, sizeof path, "%s/0", root);
+	int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(segment_list(dir, &v, &n, &e) && n >= 3);
+	segment_name_format(&v[1], file);
+	assert_int_equal(unlinkat(dir, file, 0), 0);
+	const uint64_t lost = v[2].first_seq - v[1].first_seq;
+	free(v);
+	close(dir);
+
+	struct journal *marks = writer("shipper");
+	struct ship_options o = options();
+	o.marks = marks;
+	o.day = day_of_test;
+	struct shipper *s = shipper(&o);
+	settle(s);
+	/* a mark for each batch that the hole spans */
+	struct words records = {0}, sums = {0};
+	list_redis(&records, &sums);
+	drop(&sums);
+	uint64_t sum = 0;
+	for (size_t i = 0; i < records.n; i++) {
+		const char *at = strstr(records.v[i], "unreadable lines, ");
+		if (at)
+			sum += strtoull(at + 18, NULL, 10);
+	}
+	assert_int_equal(sum, lost);
+	drop(&records);
+	assert_int_equal(ship_status(s)->alarms, 0);
+	assert_int_equal(ship_status(s)->backlog_bytes, 0);
 	ship_free(s);
 	journal_close(marks, true);
 }
@@ -1292,6 +1333,7 @@ int main(void)
 		T(an_older_copy_put_back_under_a_running_shipper_is_an_alarm),
 		T(another_hash_sets_one_chain_aside_and_the_others_go_on),
 		T(damaged_lines_are_told_and_the_chain_goes_on),
+		T(a_segment_missing_in_the_middle_is_told),
 		T(segments_that_went_unshipped_are_an_alarm),
 		T(old_segments_go_only_when_redis_has_them),
 		T(space_is_bounded_by_what_is_shipped),
