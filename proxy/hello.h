@@ -10,16 +10,16 @@
 #define HELLO_MAX 16384
 
 enum hello_answer {
-	HELLO_MORE,  /* may be TLS, not complete yet */
-	HELLO_TLS,   /* a ClientHello; name filled ("" without SNI) */
-	HELLO_OTHER  /* not TLS */
+	HELLO_MORE, /* may be TLS, not complete yet */
+	HELLO_TLS,  /* a ClientHello; name filled ("" without SNI) */
+	HELLO_OTHER /* not TLS */
 };
 
 struct hello_reader;
 /* One for each worker. NULL: libssl failed. */
 struct hello_reader *hello_new(void);
 void hello_free(struct hello_reader *h);
-/* `in`: all bytes so far. name: canonical lower case; a server name that is no host name gives "?". */
+/* `in`: all bytes so far. name: canonical lower case; "?" when a server name is no host name. */
 enum hello_answer hello_read(struct hello_reader *h, struct span in, char name[HOST_MAX + 1]);
 
 #endif
