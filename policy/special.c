@@ -90,13 +90,16 @@ static void look_nat64_local(struct finding *f, const uint8_t b[16])
 	static const uint8_t layout[4][4] = {
 		{6, 7, 9, 10}, {7, 9, 10, 11}, {9, 10, 11, 12}, {12, 13, 14, 15}};
 
+	struct finding inner = {CLASS_PUBLIC, NULL};
 	for (unsigned i = 0; i < 4; i++) {
 		uint8_t v4[4];
 		for (unsigned k = 0; k < 4; k++)
 			v4[k] = b[layout[i][k]];
-		if (v4[0] != 0)
-			stricter(f, find4(read32(v4)));
+		struct finding one = find4(read32(v4));
+		if (v4[0] != 0 && one.class > inner.class)
+			inner = one;
 	}
+	stricter(f, inner);
 }
 
 static struct finding find6(const uint8_t b[16])

@@ -1,0 +1,256 @@
+/*
+ * Cover is decided condition by condition: rule `early` covers `late` when each of its conditions
+ * holds wherever the same condition of `late` does. That misses covers made of several rules
+ * together, never the other way round.
+ */
+#include "cover.h"
+
+static bool in_list(const struct snapshot *s, const struct snap_list *l, uint32_t key)
+{
+	const uint32_t *v = snapshot_at_ITEM(s, NULL) + l->items.first;
+
+	for (size_t i = 0; i < l->items.n; i++) {
+		if (v[i] == key)
+			return true;
+	}
+	return false;
+}
+
+static bool is_empty(const struct snap_list *l)
+{
+	return l->items.n == 0 && l->ranges.n == 0;
+}
+
+bool cover_service(const struct snapshot *s, const struct snap_list *l, uint32_t service)
+{
+	const struct snap_service *v = &snapshot_at_SERVICE(s, NULL)[service];
+	const uint16_t *of = snapshot_at_SERVICE_CATEGORY(s, NULL) + v->categories.first;
+
+	if (in_list(s, l, item_key(ITEM_SERVICE, service)))
+		return true;
+	for (size_t i = 0; i < v->categories.n; i++) {
+		if (in_list(s, l, item_key(ITEM_CATEGORY, of[i])))
+			return true;
+	}
+	return false;
+}
+
+/* --- `to` and `except` ------------------------------------------------------------------------ */
+
+/* Does a list of `early` that takes (see evaluate) stop short of shared hosts that one of `late`
+ * gets? Then only equal kinds can be compared. */
+static bool same_reach(const struct snap_rule *early, const struct snap_rule *late)
+{
+	bool embeds = (early->flags & RULE_EMBEDS) || !(late->flags & RULE_EMBEDS);
+
+	return embeds && (early->action == RULE_ALLOW || late->action == RULE_DENY);
+}
+
+/* A suffix above the name, or the name itself in a scope that is at least as wide. */
+static bool target_covered(
+	const struct snapshot *s, const struct snap_list *l, const struct snap_target *late)
+{
+	const struct snap_target *targets = snapshot_at_TARGET(s, NULL);
+	const uint32_t *v = snapshot_at_ITEM(s, NULL) + l->items.first;
+	struct span name = snapshot_span(s, late->name);
+
+	for (size_t i = 0; i < l->items.n; i++) {
+		if (item_kind(v[i]) != ITEM_TARGET)
+			continue;
+		const struct snap_target *t = &targets[item_id(v[i])];
+		struct span above = snapshot_span(s, t->name);
+		if (span_eq(name, above) && (late->scope & ~t->scope) == 0)
+			return true;
+		if ((t->scope & SCOPE_BELOW) && name.n > above.n && span_ends(name, above) &&
+			name.p[name.n - above.n - 1] == '.')
+			return true;
+	}
+	return false;
+}
+
+static bool item_covered(const struct snapshot *s, const struct snap_list *l, uint32_t key)
+{
+	switch (item_kind(key)) {
+	case ITEM_SERVICE:
+		return cover_service(s, l, item_id(key));
+	case ITEM_CATEGORY:
+		return in_list(s, l, key);
+	case ITEM_TARGET:
+		return target_covered(s, l, &snapshot_at_TARGET(s, NULL)[item_id(key)]);
+	}
+	return false;
+}
+
+static bool range_covered(
+	const struct snapshot *s, const struct snap_list *l, const struct prefix *late)
+{
+	const struct prefix *v = snapshot_at_PREFIX(s, NULL) + l->ranges.first;
+
+	for (size_t i = 0; i < l->ranges.n; i++) {
+		if (v[i].len <= late->len && prefix_has(&v[i], &late->addr))
+			return true;
+	}
+	return false;
+}
+
+static bool list_covered(
+	const struct snapshot *s, const struct snap_list *early, const struct snap_list *late)
+{
+	const uint32_t *keys = snapshot_at_ITEM(s, NULL) + late->items.first;
+	const struct prefix *ranges = snapshot_at_PREFIX(s, NULL) + late->ranges.first;
+
+	for (size_t i = 0; i < late->items.n; i++) {
+		if (!item_covered(s, early, keys[i]))
+			return false;
+	}
+	for (size_t i = 0; i < late->ranges.n; i++) {
+		if (!range_covered(s, early, &ranges[i]))
+			return false;
+	}
+	return true;
+}
+
+static bool to_covered(
+	const struct snapshot *s, const struct snap_rule *early, const struct snap_rule *late)
+{
+	if (is_empty(&early->to))
+		return true;
+	return !is_empty(&late->to) && same_reach(early, late) &&
+	       list_covered(s, &early->to, &late->to);
+}
+
+/* What `early` leaves out, `late` must leave out, too. The reach of the two lists is turned round.
+ */
+static bool except_covered(
+	const struct snapshot *s, const struct snap_rule *early, const struct snap_rule *late)
+{
+	if (is_empty(&early->except))
+		return true;
+	bool embeds = (late->flags & RULE_EMBEDS) || !(early->flags & RULE_EMBEDS);
+	return embeds && early->action == late->action &&
+	       list_covered(s, &late->except, &early->except);
+}
+
+/* --- the other conditions --------------------------------------------------------------------- */
+
+static bool window_covered(const struct snapshot *s, struct run windows, struct week_window late)
+{
+	const struct week_window *v = snapshot_at_WINDOW(s, NULL) + windows.first;
+
+	for (int minute = late.from; minute < late.to; minute++) {
+		if (!schedule_has(v, windows.n, minute))
+			return false;
+	}
+	return true;
+}
+
+static bool schedule_covered(
+	const struct snapshot *s, const struct snap_rule *early, const struct snap_rule *late)
+{
+	const struct snap_schedule *v = snapshot_at_SCHEDULE(s, NULL);
+
+	if (early->schedule == SNAPSHOT_NONE || early->schedule == late->schedule)
+		return true;
+	if (late->schedule == SNAPSHOT_NONE)
+		return false;
+	struct run w = v[late->schedule].windows;
+	for (size_t i = 0; i < w.n; i++) {
+		if (!window_covered(s, v[early->schedule].windows,
+			    snapshot_at_WINDOW(s, NULL)[w.first + i]))
+			return false;
+	}
+	return true;
+}
+
+static bool port_covered(const struct snapshot *s, struct run early, struct port_range late)
+{
+	const struct port_range *v = snapshot_at_PORT(s, NULL) + early.first;
+
+	for (size_t i = 0; i < early.n; i++) {
+		if (v[i].from <= late.from && late.to <= v[i].to)
+			return true;
+	}
+	return false;
+}
+
+/* Does any rule open ports beyond the policy's? */
+static bool ports_widened(const struct snapshot *s)
+{
+	size_t n;
+	const struct snap_rule *v = snapshot_at_RULE(s, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		if (v[i].action == RULE_ALLOW && v[i].ports.n > 0)
+			return true;
+	}
+	return false;
+}
+
+static bool ports_covered(
+	const struct snapshot *s, const struct snap_rule *early, const struct snap_rule *late)
+{
+	struct run e = early->ports, l = late->ports;
+
+	if (early->action == RULE_DENY && e.n == 0)
+		return true;
+	/* A deny closes all ports; on those that nothing opens that changes nothing. */
+	if (l.n == 0 && late->action == RULE_DENY)
+		return e.n == 0 && !ports_widened(s);
+	e = e.n ? e : s->ports;
+	l = l.n ? l : s->ports;
+	for (size_t i = 0; i < l.n; i++) {
+		if (!port_covered(s, e, snapshot_at_PORT(s, NULL)[l.first + i]))
+			return false;
+	}
+	return true;
+}
+
+/* A role for everyone known holds wherever one by name or group does, but not for kiosks. */
+static bool roles_covered(
+	const struct snapshot *s, const struct snap_rule *early, const struct snap_rule *late)
+{
+	if (early->roles == 0)
+		return true;
+	uint64_t left = late->roles & ~early->roles;
+	if (early->roles & s->everyone)
+		left &= s->by_network;
+	return late->roles != 0 && left == 0;
+}
+
+static bool countries_covered(
+	const struct snapshot *s, const struct snap_rule *early, const struct snap_rule *late)
+{
+	const struct country *v = snapshot_at_COUNTRY(s, NULL);
+
+	if (early->countries.n == 0)
+		return true;
+	for (size_t i = 0; i < late->countries.n; i++) {
+		bool found = false;
+		for (size_t k = 0; k < early->countries.n && !found; k++)
+			found = !memcmp(v[late->countries.first + i].code,
+				v[early->countries.first + k].code, 2);
+		if (!found)
+			return false;
+	}
+	return late->countries.n > 0;
+}
+
+bool cover_rule(
+	const struct snapshot *s, const struct snap_rule *early, const struct snap_rule *late)
+{
+	return roles_covered(s, early, late) && to_covered(s, early, late) &&
+	       except_covered(s, early, late) && schedule_covered(s, early, late) &&
+	       ports_covered(s, early, late) && countries_covered(s, early, late);
+}
+
+bool cover_excepted(const struct snapshot *s, const struct snap_rule *r)
+{
+	/* `except` of an allow stops short of shared hosts; `to` of it does not */
+	return r->action == RULE_DENY && !is_empty(&r->to) && list_covered(s, &r->except, &r->to);
+}
+
+bool cover_unconditional(const struct snap_rule *r)
+{
+	return r->roles == 0 && is_empty(&r->to) && is_empty(&r->except) && r->ports.n == 0 &&
+	       r->countries.n == 0 && r->schedule == SNAPSHOT_NONE;
+}

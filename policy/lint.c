@@ -1,0 +1,283 @@
+/*
+ * Findings: what a policy says that its author probably does not mean. Each is a function over the
+ * compiled rules; none changes a decision, and a finding forbids nothing. The words in brackets
+ * (the codes) are those of stile-policy(1).
+ */
+#include "cover.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+struct lint {
+	const struct snapshot *s;
+	const char *path;
+	struct problems *p;
+	char today[11];
+	const struct snap_rule *rules;
+	size_t rule_count;
+};
+
+__attribute__((format(printf, 4, 5))) static void found(
+	const struct lint *l, struct source source, const char *code, const char *fmt, ...)
+{
+	struct span included = snapshot_span(l->s, source.file);
+	char file[4096], text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	bool own = included.n == 0 || !span_copy(included, file, sizeof(file));
+	problem_finding(l->p, own ? l->path : file, source.line, code, "%s", text);
+}
+
+static struct span text_of(const struct lint *l, struct text t)
+{
+	return snapshot_span(l->s, t);
+}
+
+static bool enforces(const struct snap_rule *r)
+{
+	return !(r->flags & RULE_OBSERVE);
+}
+
+/* --- rules that never decide --------------------------------------------------------------------
+ */
+
+static const struct snap_rule *covering(const struct lint *l, size_t late)
+{
+	for (size_t i = 0; i < late; i++) {
+		if (enforces(&l->rules[i]) && cover_rule(l->s, &l->rules[i], &l->rules[late]))
+			return &l->rules[i];
+	}
+	return NULL;
+}
+
+static void lint_covered(const struct lint *l, size_t i)
+{
+	const struct snap_rule *r = &l->rules[i], *by = covering(l, i);
+
+	if (!by)
+		return;
+	struct span name = text_of(l, r->name), early = text_of(l, by->name);
+	if (cover_unconditional(by))
+		found(l, r->source, "unreachable",
+			"rule \"%.*s\" is never reached: rule \"%.*s\" in line %u has no condition",
+			SPAN_ARG(name), SPAN_ARG(early), by->source.line);
+	else
+		found(l, r->source, "shadowed",
+			"rule \"%.*s\" never decides: rule \"%.*s\" in line %u holds wherever it "
+			"does",
+			SPAN_ARG(name), SPAN_ARG(early), by->source.line);
+}
+
+static void lint_never(const struct lint *l, size_t i)
+{
+	const struct snap_rule *r = &l->rules[i];
+	struct span name = text_of(l, r->name);
+
+	if (cover_excepted(l->s, r))
+		found(l, r->source, "never",
+			"rule \"%.*s\" never holds: `except` names all of `to`", SPAN_ARG(name));
+	if (r->countries.n > 0 && l->s->section[SECTION_GEO4].n == 0 &&
+		l->s->section[SECTION_GEO6].n == 0)
+		found(l, r->source, "never",
+			"rule \"%.*s\" never holds: `countries` needs a database, named by `geo`",
+			SPAN_ARG(name));
+}
+
+/* --- what a rule should say ----------------------------------------------------------------------
+ */
+
+static bool names_services(const struct lint *l, const struct snap_rule *r)
+{
+	const uint32_t *v = snapshot_at_ITEM(l->s, NULL) + r->to.items.first;
+
+	for (size_t i = 0; i < r->to.items.n; i++) {
+		if (item_kind(v[i]) != ITEM_TARGET)
+			return true;
+	}
+	return false;
+}
+
+static void lint_purpose(const struct lint *l, size_t i)
+{
+	const struct snap_rule *r = &l->rules[i];
+
+	if (r->action == RULE_ALLOW && names_services(l, r) && r->purpose.n == 0)
+		found(l, r->source, "no-purpose",
+			"rule \"%.*s\" opens services without a purpose; reports cannot say what "
+			"for",
+			SPAN_ARG(text_of(l, r->name)));
+}
+
+static void lint_review(const struct lint *l, size_t i)
+{
+	const struct snap_rule *r = &l->rules[i];
+	struct span day = text_of(l, r->review);
+
+	if (day.n == 10 && memcmp(day.p, l->today, 10) < 0)
+		found(l, r->source, "review-overdue", "rule \"%.*s\" was to be reviewed by %.*s",
+			SPAN_ARG(text_of(l, r->name)), SPAN_ARG(day));
+}
+
+static void lint_limits(const struct lint *l, size_t i)
+{
+	const struct snap_rule *r = &l->rules[i];
+
+	if (r->action != RULE_ALLOW || r->requests.interval_us == 0)
+		return;
+	if (r->roles == 0 || (r->roles & l->s->by_network))
+		found(l, r->source, "limit-unknown",
+			"rule \"%.*s\" limits persons, but also holds for people who are not asked "
+			"who "
+			"they are; name roles by user, group or everyone",
+			SPAN_ARG(text_of(l, r->name)));
+}
+
+/* --- shared hosts that a deny leaves open
+ * --------------------------------------------------------- */
+
+/* Of a name's services: does the list name one that has it as a shared host, and leave out another?
+ */
+static bool partly_named(const struct lint *l, const struct snap_list *list,
+	const struct name_entry *e, uint32_t *named, uint32_t *other)
+{
+	const struct name_tag *tags = snapshot_at_TAG(l->s, NULL) + e->tags;
+	bool has_named = false, has_other = false;
+
+	for (size_t i = 0; i < e->tag_count; i++) {
+		if (tags[i].kind != TAG_SERVICE)
+			continue;
+		bool in = cover_service(l->s, list, tags[i].id);
+		if (in && tags[i].part == PART_SHARED && !has_named) {
+			*named = tags[i].id;
+			has_named = true;
+		} else if (!in && !has_other) {
+			*other = tags[i].id;
+			has_other = true;
+		}
+	}
+	return has_named && has_other;
+}
+
+static void lint_shared(const struct lint *l, size_t i)
+{
+	const struct snap_rule *r = &l->rules[i];
+	const struct snap_service *services = snapshot_at_SERVICE(l->s, NULL);
+	uint32_t named = 0, other = 0;
+	size_t n;
+	const struct name_entry *names = snapshot_at_NAME(l->s, &n);
+
+	if (r->action != RULE_DENY || !enforces(r) || !names_services(l, r))
+		return;
+	for (size_t k = 0; k < n; k++) {
+		if (!partly_named(l, &r->to, &names[k], &named, &other))
+			continue;
+		struct span host = text_of(l, (struct text){names[k].text, names[k].len});
+		found(l, r->source, "shared-open",
+			"rule \"%.*s\" denies %.*s but not its shared host %.*s, which %.*s uses "
+			"too; "
+			"name both, or the host",
+			SPAN_ARG(text_of(l, r->name)), SPAN_ARG(text_of(l, services[named].name)),
+			SPAN_ARG(host), SPAN_ARG(text_of(l, services[other].name)));
+		return;
+	}
+}
+
+/* --- what nothing uses
+ * ----------------------------------------------------------------------------- */
+
+static void lint_unused(const struct lint *l)
+{
+	size_t roles, schedules;
+	const struct snap_role *role = snapshot_at_ROLE(l->s, &roles);
+	const struct snap_schedule *schedule = snapshot_at_SCHEDULE(l->s, &schedules);
+	uint64_t used = 0;
+
+	for (size_t i = 0; i < l->rule_count; i++)
+		used |= l->rules[i].roles;
+	for (size_t i = 0; i < roles; i++) {
+		if (!(used >> i & 1))
+			found(l, role[i].source, "unused-role", "no rule names role \"%.*s\"",
+				SPAN_ARG(text_of(l, role[i].name)));
+	}
+	for (size_t i = 0; i < schedules; i++) {
+		bool named = false;
+		for (size_t k = 0; k < l->rule_count && !named; k++)
+			named = l->rules[k].schedule == i;
+		if (!named)
+			found(l, schedule[i].source, "unused-schedule",
+				"no rule names schedule \"%.*s\"",
+				SPAN_ARG(text_of(l, schedule[i].name)));
+	}
+}
+
+/* --- services
+ * --------------------------------------------------------------------------------------- */
+
+static void lint_replaced(const struct lint *l)
+{
+	size_t n;
+	const struct snap_service *v = snapshot_at_SERVICE(l->s, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		if (v[i].flags & SERVICE_REPLACES)
+			found(l, v[i].source, "replaces",
+				"service \"%.*s\" takes the place of the catalogue's; its hosts "
+				"there "
+				"no longer count",
+				SPAN_ARG(text_of(l, v[i].name)));
+	}
+}
+
+/* One host that people open in two services: minutes would count for both. */
+static void lint_overlap_at(const struct lint *l, const struct name_entry *e)
+{
+	const struct snap_service *services = snapshot_at_SERVICE(l->s, NULL), *first = NULL;
+	const struct name_tag *tags = snapshot_at_TAG(l->s, NULL) + e->tags;
+
+	for (size_t i = 0; i < e->tag_count; i++) {
+		if (tags[i].kind != TAG_SERVICE || tags[i].part != PART_CORE)
+			continue;
+		const struct snap_service *one = &services[tags[i].id];
+		if (!first) {
+			first = one;
+			continue;
+		}
+		const struct snap_service *own = one->flags & SERVICE_BUILT_IN ? first : one;
+		const struct snap_service *other = own == one ? first : one;
+		found(l, own->source, "overlap",
+			"host %.*s is in `hosts` of service \"%.*s\" and of \"%.*s\"",
+			SPAN_ARG(text_of(l, (struct text){e->text, e->len})),
+			SPAN_ARG(text_of(l, own->name)), SPAN_ARG(text_of(l, other->name)));
+	}
+}
+
+static void lint_overlap(const struct lint *l)
+{
+	size_t n;
+	const struct name_entry *v = snapshot_at_NAME(l->s, &n);
+
+	for (size_t i = 0; i < n; i++)
+		lint_overlap_at(l, &v[i]);
+}
+
+void policy_lint(const char *path, const struct snapshot *s, int64_t now_s, struct problems *p)
+{
+	struct lint l = {.s = s, .path = path, .p = p};
+
+	l.rules = snapshot_at_RULE(s, &l.rule_count);
+	snapshot_day(s, now_s, l.today);
+	for (size_t i = 0; i < l.rule_count; i++) {
+		lint_covered(&l, i);
+		lint_never(&l, i);
+		lint_purpose(&l, i);
+		lint_review(&l, i);
+		lint_limits(&l, i);
+		lint_shared(&l, i);
+	}
+	lint_unused(&l);
+	lint_replaced(&l);
+	lint_overlap(&l);
+}
