@@ -1,7 +1,7 @@
 /*
  * Connecting to one of several judged addresses: Happy Eyeballs (RFC 8305 5): the next attempt
- * starts 250 ms after the last one or as soon as it failed; the first to connect wins, the others are
- * closed.
+ * starts 250 ms after the last one or as soon as it failed; the first to connect wins, the others
+ * are closed.
  */
 #ifndef STILE_DIAL_H
 #define STILE_DIAL_H
@@ -11,12 +11,14 @@
 
 struct dial;
 /* fd: connected, non-blocking, TCP_NODELAY, the receiver's from now on; -1: none, with the last
- * errno (ETIMEDOUT past the deadline). */
+ * errno (ETIMEDOUT past the deadline). addr: of the connection, valid for the call. The dial is
+ * gone by then. */
 typedef void dial_fn(void *arg, int fd, const struct addr *addr, int error);
 
 /* Copies addrs (at most 16). fn is called once, never before this returns. NULL: no memory. */
 struct dial *dial_start(struct loop *l, const struct addr *addrs, size_t n, uint16_t port,
 	unsigned timeout_ms, dial_fn *fn, void *arg);
+/* fn will not be called. NULL is fine. */
 void dial_cancel(struct dial *d);
 
 #endif

@@ -52,6 +52,8 @@ struct resolver {
 	struct ub_ctx *ctx;
 	struct resolve *first;
 	size_t under_way;
+	bool retired;
+	struct loop_ev last; /* of a retired one: everything has ended */
 	unsigned timeout_ms;
 	size_t n_search;
 	struct host search[SEARCH_MAX];
@@ -238,6 +240,8 @@ static bool settle(struct resolver *r, struct err *e)
 		"cannot start", e);
 }
 
+static void on_last(int fd, short what, void *arg);
+
 struct resolver *resolver_new(struct loop *l, const struct resolver_options *o, struct err *e)
 {
 	struct resolver *r = calloc(1, sizeof(*r));
@@ -248,6 +252,7 @@ struct resolver *resolver_new(struct loop *l, const struct resolver_options *o, 
 		return NULL;
 	}
 	r->loop = l;
+	loop_init(&r->last, l, -1, 0, on_last, r);
 	r->timeout_ms = o->timeout_ms;
 	ub_ctx_debugout(r->ctx, NULL);
 	if (set_options(r, e) && set_servers(r, o, e) && set_search(r, o, e) &&
@@ -281,6 +286,8 @@ static void forget(struct resolve *h)
 	if (h->next)
 		h->next->prev = h->prev;
 	h->r->under_way--;
+	if (h->r->retired && !h->r->under_way)
+		loop_defer(&h->r->last);
 }
 
 void resolve_cancel(struct resolve *h)
@@ -297,9 +304,26 @@ void resolver_free(struct resolver *r)
 		return;
 	while (r->first)
 		resolve_cancel(r->first);
+	loop_del(&r->last);
 	ub_ctx_delete(r->ctx);
 	free(r->single);
 	free(r);
+}
+
+static void on_last(int fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	resolver_free(arg);
+}
+
+void resolver_retire(struct resolver *r)
+{
+	if (!r)
+		return;
+	r->retired = true;
+	if (!r->under_way)
+		loop_defer(&r->last);
 }
 
 static bool known(const struct addr *v, size_t n, const struct addr *a)
