@@ -165,24 +165,70 @@ static void base_from_name(struct segment_reader *r)
 static enum segment_answer cut_line(
 	struct segment_reader *r, uint64_t until, struct span *line, struct err *e);
 
-/* The first line. A damaged one is given as a line that is not whole; its hash may still serve. */
-static bool take_head(struct segment_reader *r, struct span line)
+/* Two lines run together where a newline was lost: the front of the last one names its hash. */
+static bool find_front(struct span line, struct chain_tip *out)
+{
+	const size_t hex = 2 * SHA256_LEN;
+
+	for (size_t i = line.n; i-- > hex + 2;) {
+		struct span hash = span_of(line.p + i - hex, hex);
+		size_t first = i - hex - 1, end = first;
+
+		if (line.p[i] != ' ' || line.p[first] != ' ' ||
+			!journal_hash_parse(hash, out->hash))
+			continue;
+		while (first && line.p[first - 1] >= '0' && line.p[first - 1] <= '9')
+			first--;
+		if (span_u64(span_of(line.p + first, end - first), UINT64_MAX, &out->seq))
+			return true;
+	}
+	return false;
+}
+
+/* What the record behind a damaged line may follow. */
+static void guess(struct segment_reader *r, struct span line, const struct chain_tip *stated)
+{
+	const char *json = memmem(line.p, line.n, "{\"k\":", 5);
+	struct chain_tip tip;
+
+	if (json && r->n_known) {
+		tip = r->known[0];
+		chain_next(r->digest, &tip, span_of(json, (size_t)(line.p + line.n - json)));
+		know_too(r, &tip);
+	}
+	if (find_front(line, &tip))
+		know_too(r, &tip);
+	if (stated)
+		know_too(r, stated);
+}
+
+/* The first line says what the name says; where the chain begins here, the hash is known as well.
+ */
+static bool head_fits(const struct segment_reader *r, struct span line, struct chain_tip *before)
 {
 	char chain[CHAIN_NAME_LEN + 1];
+
+	return journal_line_head_parse(line, chain, before) && strcmp(chain, r->name.chain) == 0 &&
+	       before->seq == r->name.first_seq - 1 &&
+	       (before->seq || memcmp(before->hash, r->base.hash, SHA256_LEN) == 0);
+}
+
+/* A damaged first line is given as a line that is not whole; its hash may still serve. */
+static bool take_head(struct segment_reader *r, struct span line)
+{
+	const size_t hex = 2 * SHA256_LEN;
 	struct chain_tip before;
 
 	r->headed = true;
-	if (journal_line_head_parse(line, chain, &before) && strcmp(chain, r->name.chain) == 0 &&
-		before.seq == r->name.first_seq - 1) {
+	if (head_fits(r, line, &before)) {
 		r->base = before;
 		know_only(r, &before);
 		return true;
 	}
 	before.seq = r->name.first_seq - 1;
-	if (line.n >= 2 * SHA256_LEN &&
-		journal_hash_parse(
-			span_of(line.p + line.n - 2 * SHA256_LEN, 2 * SHA256_LEN), before.hash))
+	if (line.n >= hex && journal_hash_parse(span_of(line.p + line.n - hex, hex), before.hash))
 		know_too(r, &before);
+	guess(r, line, NULL); /* the first record may have run into it */
 	return false;
 }
 
@@ -370,62 +416,24 @@ static bool follows(struct segment_reader *r, const struct chain_tip *at, struct
 	return false;
 }
 
-/* Two lines run together where a newline was lost: the front of the last one names its hash. */
-static bool find_front(struct span line, struct chain_tip *out)
-{
-	const size_t hex = 2 * SHA256_LEN;
-
-	for (size_t i = line.n; i-- > hex + 2;) {
-		struct span hash = span_of(line.p + i - hex, hex);
-		size_t first = i - hex - 1, end = first;
-
-		if (line.p[i] != ' ' || line.p[first] != ' ' ||
-			!journal_hash_parse(hash, out->hash))
-			continue;
-		while (first && line.p[first - 1] >= '0' && line.p[first - 1] <= '9')
-			first--;
-		if (span_u64(span_of(line.p + first, end - first), UINT64_MAX, &out->seq))
-			return true;
-	}
-	return false;
-}
-
-/* What the record behind a damaged line may follow. */
-static void guess(struct segment_reader *r, struct span line, const struct journal_line *parsed)
-{
-	const char *json = memmem(line.p, line.n, "{\"k\":", 5);
-	struct chain_tip tip;
-
-	if (json && r->n_known) {
-		tip = r->known[0];
-		chain_next(r->digest, &tip, span_of(json, (size_t)(line.p + line.n - json)));
-		know_too(r, &tip);
-	}
-	if (find_front(line, &tip))
-		know_too(r, &tip);
-	if (parsed->seq) {
-		tip.seq = parsed->seq;
-		memcpy(tip.hash, parsed->hash, SHA256_LEN);
-		know_too(r, &tip);
-	}
-}
-
 static void take_line(struct segment_reader *r, struct span line, struct journal_line *out)
 {
 	struct chain_tip at;
 	struct span body;
 
 	*out = (struct journal_line){.body = line};
-	if (line.n <= JOURNAL_LINE_MAX && journal_line_parse(line, &at, &body)) {
-		out->seq = at.seq;
-		memcpy(out->hash, at.hash, SHA256_LEN);
-		out->body = body;
-		out->whole = follows(r, &at, body);
+	if (line.n > JOURNAL_LINE_MAX || !journal_line_parse(line, &at, &body)) {
+		guess(r, line, NULL);
+		return;
 	}
+	out->seq = at.seq;
+	memcpy(out->hash, at.hash, SHA256_LEN);
+	out->body = body;
+	out->whole = follows(r, &at, body);
 	if (out->whole)
 		know_only(r, &at);
 	else
-		guess(r, line, out);
+		guess(r, line, &at);
 }
 
 enum segment_answer segment_next(
