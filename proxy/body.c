@@ -222,11 +222,19 @@ static size_t take_data(struct body *b, size_t n)
 	return n;
 }
 
-static enum body_answer take_chunked(struct body *b, struct span in, size_t *used)
+/* `keep` (may be NULL) is the same memory as `in`: content is moved to its front, *kept bytes of
+ * it. */
+static enum body_answer take_chunked(
+	struct body *b, struct span in, size_t *used, char *keep, size_t *kept)
 {
 	while (*used < in.n && b->state != AT_DONE) {
 		if (b->state == AT_DATA) {
-			*used += take_data(b, in.n - *used);
+			size_t n = take_data(b, in.n - *used);
+
+			if (keep)
+				memmove(keep + *kept, in.p + *used, n);
+			*kept += n;
+			*used += n;
 			if (b->left == 0)
 				b->state = AT_DATA_CR;
 			continue;
@@ -239,21 +247,33 @@ static enum body_answer take_chunked(struct body *b, struct span in, size_t *use
 	return b->state == AT_DONE ? BODY_DONE : BODY_MORE;
 }
 
-enum body_answer body_take(struct body *b, struct span in, size_t *used)
+static enum body_answer take(struct body *b, struct span in, size_t *used, char *keep, size_t *kept)
 {
-	*used = 0;
+	*used = *kept = 0;
 	if (b->state == AT_DONE)
 		return BODY_DONE;
 	if (b->state == AT_BAD)
 		return BODY_BAD;
 	if (b->framing == BODY_CHUNKED)
-		return take_chunked(b, in, used);
+		return take_chunked(b, in, used, keep, kept);
 	if (b->framing == BODY_UNTIL_CLOSE) {
-		*used = in.n;
+		*used = *kept = in.n;
 		return BODY_MORE;
 	}
-	*used = take_data(b, in.n);
+	*used = *kept = take_data(b, in.n);
 	if (b->left == 0)
 		b->state = AT_DONE;
 	return b->left ? BODY_MORE : BODY_DONE;
+}
+
+enum body_answer body_take(struct body *b, struct span in, size_t *used)
+{
+	size_t kept;
+
+	return take(b, in, used, NULL, &kept);
+}
+
+enum body_answer body_take_content(struct body *b, char *p, size_t n, size_t *used, size_t *content)
+{
+	return take(b, span_of(p, n), used, p, content);
 }

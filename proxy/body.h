@@ -32,6 +32,10 @@ void body_start(struct body *b, enum head_body framing, uint64_t length);
 /* Takes the next bytes. *used: how many of `in` belong to the body. BODY_UNTIL_CLOSE is MORE for
  * ever. A body that is done answers DONE with 0. */
 enum body_answer body_take(struct body *b, struct span in, size_t *used);
+/* The same, and cuts the framing out: afterwards p[0..*content) is what the message says. For
+ * receivers that do not know chunks (RFC 9112 7.1). */
+enum body_answer body_take_content(
+	struct body *b, char *p, size_t n, size_t *used, size_t *content);
 bool body_done(const struct body *b);
 
 #endif

@@ -96,14 +96,33 @@ static size_t wanted(const struct flow *f)
 	return FLOW_BUFFER;
 }
 
+/* What of the bytes read belongs to the flow's body. *give: how many at p are for the receiver;
+ * *behind: how many at *rest lie behind the body. */
+static bool follow(struct flow *f, char *p, size_t n, size_t *give, char **rest, size_t *behind)
+{
+	enum body_answer a;
+	size_t used;
+
+	if (f->decode) {
+		a = body_take_content(f->body, p, n, &used, give);
+	} else {
+		a = body_take(f->body, span_of(p, n), &used);
+		*give = used;
+	}
+	f->ended = a == BODY_DONE;
+	*rest = p + used;
+	*behind = n - used;
+	return a != BODY_BAD;
+}
+
 /* One piece from the source to the receiver. */
 static enum flow_answer piece(struct conn *c, struct flow *f, size_t *moved)
 {
 	struct endpoint *end = &c->side[f->from];
 	char *p = c->w->scratch;
-	size_t ask = wanted(f), used;
+	size_t ask = wanted(f), used, behind = 0;
+	char *rest = NULL;
 	ssize_t n, sent;
-	bool excess = false;
 
 	do
 		n = recv(end->fd, p, ask, 0);
@@ -119,28 +138,20 @@ static enum flow_answer piece(struct conn *c, struct flow *f, size_t *moved)
 	if ((size_t)n < ask) /* level-triggered: what comes later is told again */
 		end->ready &= (uint8_t)~LOOP_READ;
 	used = (size_t)n;
-	if (f->body) {
-		enum body_answer a = body_take(f->body, span_of(p, (size_t)n), &used);
-
-		if (a == BODY_BAD)
-			return FLOW_BAD;
-		f->ended = a == BODY_DONE;
-		excess = used < (size_t)n;
-	}
-	*moved += used;
+	if (f->body && !follow(f, p, (size_t)n, &used, &rest, &behind))
+		return FLOW_BAD;
+	*moved += (size_t)n;
 	c->active_ms = c->w->now_ms;
-	sent = give(c, f, p, used);
+	sent = used ? give(c, f, p, used) : 0;
 	if (sent < 0)
 		return FLOW_SINK;
 	if ((size_t)sent < used && !flow_put(f, p + sent, used - (size_t)sent))
 		return FLOW_MEMORY;
 	/* a client's next request, or an origin's unasked-for bytes */
-	if (excess && f->from == CLIENT) {
-		if (!request_keep(c, p + used, (size_t)n - used))
-			return FLOW_MEMORY;
-	} else if (excess) {
+	if (behind && f->from == CLIENT && !request_keep(c, rest, behind))
+		return FLOW_MEMORY;
+	if (behind && f->from == ORIGIN)
 		c->rq->keep_origin = false;
-	}
 	return FLOW_WAIT;
 }
 

@@ -145,12 +145,10 @@ static void date(struct buf *b)
 /* A response without body may still say how long one would be (RFC 9110 8.6). */
 static void response_framing(const struct request *rq, const struct head_response *r, struct buf *b)
 {
-	const struct head_field *length = head_find(r->field, r->n, "Content-Length");
-
 	if (r->body != BODY_NONE)
 		framing(b, r->body, r->length);
-	else if (length && (rq->is_head || r->status == 304))
-		field(b, SPAN("Content-Length"), length->value);
+	else if ((rq->is_head || r->status == 304) && head_find(r->field, r->n, "Content-Length"))
+		framing(b, BODY_LENGTH, r->length);
 }
 
 static void response_head(const struct request *rq, const struct head_response *r, struct buf *b)
@@ -167,8 +165,6 @@ static void response_head(const struct request *rq, const struct head_response *
 		response_framing(rq, r, b);
 	if (r->status >= 200 && rq->close_client)
 		buf_adds(b, "Connection: close\r\n");
-	else if (r->status >= 200 && rq->head.minor == 0)
-		buf_adds(b, "Connection: keep-alive\r\n");
 	buf_adds(b, "\r\n");
 }
 
@@ -229,17 +225,22 @@ static enum step origin_failed(struct conn *c, enum end_reason why)
 static enum step body_begins(struct conn *c)
 {
 	struct request *rq = c->rq;
-	const char *p = rq->answer + rq->response.size;
-	size_t n = rq->answer_n - rq->response.size, used = 0;
+	char *p = rq->answer + rq->response.size;
+	size_t n = rq->answer_n - rq->response.size, used = 0, content = 0;
 	enum body_answer a;
 
 	body_start(&rq->down_body, rq->response.body, rq->response.length);
-	a = body_take(&rq->down_body, span_of(p, n), &used);
+	if (c->down.decode) {
+		a = body_take_content(&rq->down_body, p, n, &used, &content);
+	} else {
+		a = body_take(&rq->down_body, span_of(p, n), &used);
+		content = used;
+	}
 	if (a == BODY_BAD)
 		return conn_leave(c, END_ORIGIN_BAD);
 	if (used < n) /* never another response (RFC 9112 6.3) */
 		rq->keep_origin = false;
-	if (!flow_put(&c->down, p, used))
+	if (!flow_put(&c->down, p, content))
 		return conn_leave(c, END_NO_MEMORY);
 	c->down.body = &rq->down_body;
 	c->down.ended = a == BODY_DONE;

@@ -610,6 +610,8 @@ static void close_all(struct master *m)
 	chronicle_close(m->chronicle);
 	bundle_unref(m->bundle);
 	bundle_unref(m->next);
+	if (m->loop)
+		loop_free(m->loop);
 	explicit_bzero(m->login_key, sizeof m->login_key);
 }
 
