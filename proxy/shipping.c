@@ -38,12 +38,12 @@ static const char *mark_day(void *arg, int64_t wall_ms, char out[11])
 	return out;
 }
 
-/* Trouble is said once when it begins or changes, and once when it is over. */
+/* Trouble with Redis is said once when it begins or changes, and once when it is over; alarms about
+ * chains are said by ship.c. */
 static void say(struct shipping *s)
 {
 	const struct ship_status *st = ship_status(s->shipper);
-	const char *text =
-		s->state == SHIP_AWAY || s->state == SHIP_REFUSED || st->alarms ? st->text : "";
+	const char *text = s->state == SHIP_AWAY || s->state == SHIP_REFUSED ? st->text : "";
 
 	if (strcmp(text, s->said) == 0)
 		return;
@@ -113,6 +113,8 @@ static bool set_up(
 	so.keep_ms = s->bundle->settings->keep_ms;
 	so.space = s->bundle->settings->space;
 	so.marks = s->journal;
+	so.day = mark_day;
+	so.day_arg = s;
 	s->shipper = ship_new(&so, e);
 	return s->shipper != NULL;
 }
