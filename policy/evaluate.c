@@ -23,8 +23,9 @@ struct scene {
 	struct addr address;
 	bool address_known, address_open;
 	char country[3];
-	int week_minute; /* -1: not worked out yet */
-	bool port_only;	 /* an allow rule failed on nothing but its port */
+	int week_minute;     /* -1: not worked out yet */
+	bool port_only;	     /* an allow rule failed on nothing but its port */
+	bool address_wanted; /* an earlier rule hangs on the address alone */
 };
 
 /* How one rule stands: what is known to fail, else what is open. */
@@ -434,50 +435,53 @@ static void seen(struct verdict *v, size_t i)
 		v->seen_rule[v->seen++] = (uint16_t)i;
 }
 
+/* True when that settled it: a verdict, or a need. */
+static bool try_rule(struct scene *x, size_t i, struct verdict *v, struct trace *t)
+{
+	const struct snap_rule *r = &snapshot_at_RULE(x->s, NULL)[i];
+	struct standing st = judge(x, r);
+	bool open = st.identity || st.address;
+
+	note(t, i, open ? open_condition(r, st) : st.fails);
+	if (st.fails != COND_HOLDS)
+		return false;
+	if (r->flags & RULE_OBSERVE) {
+		/* It must not change what anybody sees, so it asks for nothing. */
+		if (!open) {
+			note(t, i, COND_OBSERVED);
+			seen(v, i);
+		}
+		return false;
+	}
+	if (st.identity) {
+		need(v, NEED_IDENTITY);
+		return true;
+	}
+	/* Nobody unknown makes us resolve a name: a later rule may have to ask who it is first. */
+	x->address_wanted |= st.address;
+	if (st.address)
+		return false;
+	if (x->address_wanted)
+		need(v, NEED_ADDRESS);
+	else
+		decide(x, i, v);
+	return true;
+}
+
 void policy_evaluate(
 	const struct snapshot *s, const struct facts *f, struct verdict *v, struct trace *t)
 {
 	size_t n = snapshot_rules(s);
-	const struct snap_rule *rules = snapshot_at_RULE(s, NULL);
-	bool address = false; /* an earlier rule hangs on the address alone */
 	struct scene x;
 
 	look(&x, s, f);
 	note_start(t, n);
 	*v = (struct verdict){.rule = -1, .role = -1, .roles = x.held};
 	memcpy(v->country, x.country, sizeof v->country);
-	for (size_t i = 0; i < n; i++) {
-		struct standing st = judge(&x, &rules[i]);
-		bool open = st.fails == COND_HOLDS && (st.identity || st.address);
-
-		if (st.fails != COND_HOLDS || open)
-			note(t, i, open ? open_condition(&rules[i], st) : st.fails);
-		if (st.fails != COND_HOLDS)
-			continue;
-		if (rules[i].flags & RULE_OBSERVE) {
-			/* What it would have done must not change what anybody sees: it asks
-			 * for nothing. */
-			if (!open) {
-				note(t, i, COND_OBSERVED);
-				seen(v, i);
-			}
-			continue;
-		}
-		if (st.identity) {
-			need(v, NEED_IDENTITY);
+	for (size_t i = 0; i < n; i++)
+		if (try_rule(&x, i, v, t))
 			return;
-		}
-		address |= st.address;
-		if (st.address)
-			continue;
-		note(t, i, COND_HOLDS);
-		if (address)
-			need(v, NEED_ADDRESS);
-		else
-			decide(&x, i, v);
-		return;
-	}
-	if (address) {
+	if (x.address_wanted) {
 		need(v, NEED_ADDRESS);
 		return;
 	}

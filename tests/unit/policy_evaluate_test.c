@@ -463,6 +463,22 @@ static void a_port_is_the_reason_only_where_nothing_else_was(void **state)
 	CHECK(policy, v);
 }
 
+static void nobody_is_asked_for_a_role_that_only_a_network_gives(void **state)
+{
+	static const char policy[] =
+		"roles: { k = { networks = [\"192.0.2.0/24\"]; }; s = { everyone = true; }; };"
+		"rules = ( { name = \"kiosk\"; roles = [\"k\"]; action = \"allow\"; },"
+		"{ name = \"either\"; roles = [\"k\", \"s\"]; to = [\"facebook\"]; action = "
+		"\"allow\"; } );";
+	static const struct row v[] = {{"?", "a.example", "out", NULL, "deny - no-rule"},
+		{"?@192.0.2.1", "a.example", "out", NULL, "allow kiosk k"},
+		{"?", "facebook.com", "out", NULL, "need identity"},
+		{"?@192.0.2.1", "facebook.com", "out", NULL, "allow kiosk k"}};
+	(void)state;
+
+	CHECK(policy, v);
+}
+
 static void people_are_asked_before_names_are_resolved(void **state)
 {
 	static const char policy[] =
@@ -840,6 +856,7 @@ int main(void)
 		cmocka_unit_test(a_name_may_stand_in_several_rules_and_in_both_forms),
 		cmocka_unit_test(inside_opens_to_names_and_never_to_categories),
 		cmocka_unit_test(a_port_is_the_reason_only_where_nothing_else_was),
+		cmocka_unit_test(nobody_is_asked_for_a_role_that_only_a_network_gives),
 		cmocka_unit_test(people_are_asked_before_names_are_resolved),
 		cmocka_unit_test(observing_rules_are_noted_and_change_nothing),
 		cmocka_unit_test(no_more_observing_rules_are_noted_than_fit),
