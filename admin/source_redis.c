@@ -53,8 +53,8 @@ static bool scan(const struct reading *r, enum rollup_hash hash, const char *key
 {
 	char cursor[24] = "0";
 	do {
-		const struct redis_reply *a =
-			redis_words(r->redis, e, "HSCAN", key, cursor, "COUNT", SCAN_COUNT, NULL);
+		const struct redis_reply *a = redis_words(
+			r->redis, e, "HSCAN", key, cursor, "COUNT", SCAN_COUNT, (char *)NULL);
 		if (!a || a->type != REDIS_ARRAY || a->n != 2 || a->v[1].type != REDIS_ARRAY ||
 			!span_copy(a->v[0].str, cursor, sizeof cursor))
 			return reply_wrong(a, "HSCAN", e);
@@ -104,7 +104,7 @@ static int by_text(const void *a, const void *b)
 /* Names are copied: an answer lives only until the next command. */
 static bool list_nodes(const struct reading *r, struct intern *names, struct err *e)
 {
-	const struct redis_reply *a = redis_words(r->redis, e, "SMEMBERS", KEY_NODES, NULL);
+	const struct redis_reply *a = redis_words(r->redis, e, "SMEMBERS", KEY_NODES, (char *)NULL);
 	if (!a || a->type != REDIS_ARRAY)
 		return reply_wrong(a, "SMEMBERS", e);
 	for (size_t i = 0; i < a->n; i++)
