@@ -37,14 +37,13 @@ bool cover_service(const struct snapshot *s, const struct snap_list *l, uint32_t
 
 /* --- `to` and `except` ------------------------------------------------------------------------ */
 
-/* Does a list of `early` that takes (see evaluate) stop short of shared hosts that one of `late`
- * gets? Then only equal kinds can be compared. */
-static bool same_reach(const struct snap_rule *early, const struct snap_rule *late)
-{
-	bool embeds = (early->flags & RULE_EMBEDS) || !(late->flags & RULE_EMBEDS);
-
-	return embeds && (early->action == RULE_ALLOW || late->action == RULE_DENY);
-}
+/* Two lists, and whether a service that both name means as many hosts in `early` as in `late`: a
+ * list that takes away stops short of shared hosts, and only some include embedded pieces (see
+ * evaluate). */
+struct pair {
+	const struct snap_list *early, *late;
+	bool same_reach;
+};
 
 /* A suffix above the name, or the name itself in a scope that is at least as wide. */
 static bool target_covered(
@@ -68,15 +67,15 @@ static bool target_covered(
 	return false;
 }
 
-static bool item_covered(const struct snapshot *s, const struct snap_list *l, uint32_t key)
+static bool item_covered(const struct snapshot *s, const struct pair *p, uint32_t key)
 {
 	switch (item_kind(key)) {
 	case ITEM_SERVICE:
-		return cover_service(s, l, item_id(key));
+		return p->same_reach && cover_service(s, p->early, item_id(key));
 	case ITEM_CATEGORY:
-		return in_list(s, l, key);
+		return p->same_reach && in_list(s, p->early, key);
 	case ITEM_TARGET:
-		return target_covered(s, l, &snapshot_at_TARGET(s, NULL)[item_id(key)]);
+		return target_covered(s, p->early, &snapshot_at_TARGET(s, NULL)[item_id(key)]);
 	}
 	return false;
 }
@@ -93,42 +92,47 @@ static bool range_covered(
 	return false;
 }
 
-static bool list_covered(
-	const struct snapshot *s, const struct snap_list *early, const struct snap_list *late)
+static bool list_covered(const struct snapshot *s, struct pair p)
 {
-	const uint32_t *keys = snapshot_at_ITEM(s, NULL) + late->items.first;
-	const struct prefix *ranges = snapshot_at_PREFIX(s, NULL) + late->ranges.first;
+	const uint32_t *keys = snapshot_at_ITEM(s, NULL) + p.late->items.first;
+	const struct prefix *ranges = snapshot_at_PREFIX(s, NULL) + p.late->ranges.first;
 
-	for (size_t i = 0; i < late->items.n; i++) {
-		if (!item_covered(s, early, keys[i]))
+	for (size_t i = 0; i < p.late->items.n; i++) {
+		if (!item_covered(s, &p, keys[i]))
 			return false;
 	}
-	for (size_t i = 0; i < late->ranges.n; i++) {
-		if (!range_covered(s, early, &ranges[i]))
+	for (size_t i = 0; i < p.late->ranges.n; i++) {
+		if (!range_covered(s, p.early, &ranges[i]))
 			return false;
 	}
 	return true;
 }
 
+static bool embeds_at_least(const struct snap_rule *wide, const struct snap_rule *narrow)
+{
+	return (wide->flags & RULE_EMBEDS) || !(narrow->flags & RULE_EMBEDS);
+}
+
 static bool to_covered(
 	const struct snapshot *s, const struct snap_rule *early, const struct snap_rule *late)
 {
+	bool shared = early->action == RULE_ALLOW || late->action == RULE_DENY;
+
 	if (is_empty(&early->to))
 		return true;
-	return !is_empty(&late->to) && same_reach(early, late) &&
-	       list_covered(s, &early->to, &late->to);
+	return !is_empty(&late->to) &&
+	       list_covered(s, (struct pair){&early->to, &late->to,
+				       shared && embeds_at_least(early, late)});
 }
 
-/* What `early` leaves out, `late` must leave out, too. The reach of the two lists is turned round.
- */
+/* What `early` leaves out, `late` must leave out, too; so the lists change places. */
 static bool except_covered(
 	const struct snapshot *s, const struct snap_rule *early, const struct snap_rule *late)
 {
-	if (is_empty(&early->except))
-		return true;
-	bool embeds = (late->flags & RULE_EMBEDS) || !(early->flags & RULE_EMBEDS);
-	return embeds && early->action == late->action &&
-	       list_covered(s, &late->except, &early->except);
+	bool shared = late->action == RULE_DENY || early->action == RULE_ALLOW;
+
+	return list_covered(s, (struct pair){&late->except, &early->except,
+				       shared && embeds_at_least(late, early)});
 }
 
 /* --- the other conditions --------------------------------------------------------------------- */
@@ -245,8 +249,9 @@ bool cover_rule(
 
 bool cover_excepted(const struct snapshot *s, const struct snap_rule *r)
 {
-	/* `except` of an allow stops short of shared hosts; `to` of it does not */
-	return r->action == RULE_DENY && !is_empty(&r->to) && list_covered(s, &r->except, &r->to);
+	/* of an allow, `to` has the shared hosts and `except` has not */
+	return !is_empty(&r->to) &&
+	       list_covered(s, (struct pair){&r->except, &r->to, r->action == RULE_DENY});
 }
 
 bool cover_unconditional(const struct snap_rule *r)

@@ -79,11 +79,6 @@ static void lint_never(const struct lint *l, size_t i)
 	if (cover_excepted(l->s, r))
 		found(l, r->source, "never",
 			"rule \"%.*s\" never holds: `except` names all of `to`", SPAN_ARG(name));
-	if (r->countries.n > 0 && l->s->section[SECTION_GEO4].n == 0 &&
-		l->s->section[SECTION_GEO6].n == 0)
-		found(l, r->source, "never",
-			"rule \"%.*s\" never holds: `countries` needs a database, named by `geo`",
-			SPAN_ARG(name));
 }
 
 /* --- what a rule should say ----------------------------------------------------------------------

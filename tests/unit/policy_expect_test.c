@@ -1,0 +1,246 @@
+/* Expectation tables: what passes, what fails and how it says so; and the questions behind them,
+ * which stile-policy asks with the same words. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "expect.h"
+#include "explain.h"
+#include "policy_scratch.h"
+
+static const char policy[] =
+	"zone = \"Europe/London\";\n"
+	"inside = [ \"10.20.0.0/16\" ];\n"
+	"geo = \"country.mmdb\";\n" /* from memory: snapshot_of_text() brings its own ranges */
+	"roles: { communications = { groups = [ \"comms\" ]; }; youth = { groups = [ "
+	"\"youth-work\" ]; users = [ \"kb\" ]; };\n"
+	"  kiosks = { networks = [ \"192.0.2.0/24\" ]; }; staff = { everyone = true; }; };\n"
+	"schedules: { lunch = \"Mon-Fri 12:00-14:00\"; };\n"
+	"rules = (\n"
+	"  { name = \"sanctions\"; countries = [ \"KP\" ]; action = \"deny\"; },\n"
+	"  { name = \"campaigns\"; roles = [ \"communications\" ]; to = [ \"#social\", \"#video\" "
+	"]; action = \"allow\"; purpose = \"p\"; },\n"
+	"  { name = \"kiosks\"; roles = [ \"kiosks\" ]; to = [ \"knowledge-hub\" ]; action = "
+	"\"allow\"; purpose = \"p\"; },\n"
+	"  { name = \"lunch\"; roles = [ \"staff\" ]; to = [ \"#social\" ]; schedule = \"lunch\"; "
+	"action = \"allow\"; purpose = \"p\";\n"
+	"    limits = { requests = \"60/min\"; }; },\n"
+	"  { name = \"no-social\"; to = [ \"#social\" ]; action = \"deny\"; },\n"
+	"  { name = \"rest\"; action = \"allow\"; } );\n";
+
+/* Runs a table; the output is in the static buffer until the next call. */
+static const char *run(
+	const struct snapshot *s, const char *table, unsigned *passed, unsigned *failed)
+{
+	static char text[16384];
+	FILE *out = fmemopen(text, sizeof(text), "w");
+
+	assert_non_null(out);
+	*passed = *failed = 0;
+	bool ok = expect_run(s, span_str(table), "cases.txt", out, passed, failed);
+	assert_int_equal(fclose(out), 0);
+	assert_int_equal(ok, *failed == 0);
+	return text;
+}
+
+static void cases_that_are_true_pass(void **state)
+{
+	static const char table[] =
+		"# who may what\n"
+		"\n"
+		"user=anna groups=comms,web client=192.0.2.7 host=www.facebook.com:443 "
+		"at=\"2026-11-23 12:30\" => allow rule=campaigns reason=rule\n"
+		"user=anna groups=comms host=www.facebook.com => allow rule=campaigns "
+		"role=communications service=facebook part=core need=-\r\n"
+		"user=ben host=www.facebook.com at=\"2026-11-23 12:30\" => allow rule=lunch "
+		"role=staff # at lunch\n"
+		"user=ben host=www.facebook.com at=\"2026-11-23 14:00\" => decision=deny "
+		"rule=no-social reason=rule role=staff\n"
+		"user=ben host=www.facebook.com at=2026-11-23 => deny rule=no-social\n"
+		"host=www.facebook.com at=\"2026-11-23 12:30\" => need need=identity reason=- "
+		"rule=-\n"
+		"login=none host=www.facebook.com => deny rule=no-social role=-\n"
+		"client=192.0.2.7 login=none host=khub.net => allow rule=kiosks role=kiosks "
+		"service=knowledge-hub\n"
+		"user=ben host=connect.facebook.net => allow rule=rest part=embed\n"
+		"user=ben host=example.org => allow rule=rest service=- part=-\n"
+		"user=ben host=example.org:22 => deny reason=port\n"
+		"user=ben host=bücher.example address=175.45.176.1 => deny rule=sanctions "
+		"country=KP\n"
+		"user=ben host=example.org address=10.20.0.1 => deny reason=inside rule=rest\n"
+		"user=ben host=[::1]:443 => deny reason=special\n"
+		"user=ben host=::ffff:127.0.0.1 => deny reason=special\n"
+		"user=\"ben\" host=\"example.org:80\" => rule=rest\n";
+	struct buf b = {0};
+	unsigned passed, failed;
+	const char *out = run(snapshot_of_text(policy, &b), table, &passed, &failed);
+
+	(void)state;
+	if (failed)
+		fail_msg("%s", out);
+	assert_int_equal(passed, 16);
+	buf_free(&b);
+}
+
+static void failures_name_the_line_and_show_both_sides(void **state)
+{
+	struct buf b = {0};
+	unsigned passed, failed;
+	const char *out = run(snapshot_of_text(policy, &b),
+		"user=a host=example.org => allow\n\n"
+		"# comment\n"
+		"user=a host=example.org => deny rule=no-social\n"
+		"user=a host=www.facebook.com => deny rule=no-social\n",
+		&passed, &failed);
+
+	(void)state;
+	assert_int_equal(passed, 1);
+	assert_int_equal(failed, 2);
+	assert_non_null(strstr(out,
+		"cases.txt:4: expected decision=deny rule=no-social, got decision=allow "
+		"rule=rest reason=rule need=- role=staff service=- part=- country=-"));
+	/* true in the morning, wrong at lunch: a case without a time must hold at all of them */
+	assert_non_null(strstr(out,
+		"cases.txt:5: expected decision=deny rule=no-social, got decision=allow "
+		"rule=lunch"));
+	assert_non_null(strstr(out, "on Mon at 12:00"));
+	buf_free(&b);
+}
+
+static void every_expectation_is_really_compared(void **state)
+{
+	static const char *const wrong[] = {"deny", "decision=deny", "rule=lunch", "rule=-",
+		"reason=no-rule", "need=identity", "role=youth", "role=-", "service=-",
+		"service=instagram", "part=cdn", "country=KP", "allow rule=rest"};
+	struct buf b = {0};
+	const struct snapshot *s = snapshot_of_text(policy, &b);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+		char line[256];
+		unsigned passed, failed;
+		snprintf(line, sizeof(line), "user=anna groups=comms host=www.facebook.com => %s",
+			wrong[i]);
+		run(s, line, &passed, &failed);
+		if (failed != 1 || passed != 0)
+			fail_msg("\"%s\" passed", wrong[i]);
+	}
+	buf_free(&b);
+}
+
+static void lines_that_are_no_case_fail_and_say_why(void **state)
+{
+	static const struct {
+		const char *line, *word;
+	} cases[] = {
+		{"host=example.org", "nothing is expected"},
+		{"host=example.org =>", "nothing is expected"},
+		{"host=example.org => # allow", "nothing is expected"},
+		{"=> allow", "no host"},
+		{"host= => allow", "no value"},
+		{"host=a.example host=b.example => allow", "twice"},
+		{"host=a.example => allow deny", "twice"},
+		{"host=a.example => => allow", "twice"},
+		{"host=a.example usr=x => allow", "no part of a question"},
+		{"host=a.example login=maybe => allow", "no part of a question"},
+		{"a.example => allow", "no part of a question"},
+		{"host=a.example => allow because=x", "cannot be expected"},
+		{"host=a.example => rule=", "no value"},
+		{"host=\"a.example => allow", "not closed"},
+		{"host=\"a.example\"x => allow", "blank behind"},
+		{"host=a_b..c => allow", "no host name"},
+		{"host=a.example:0 => allow", "no host name"},
+		{"host=a.example:65536 => allow", "no host name"},
+		{"host=a.example client=300.1.1.1 => allow", "client"},
+		{"host=a.example address=x => allow", "address"},
+		{"host=10.0.0.1 address=10.0.0.2 => allow", "another one"},
+		{"host=a.example at=noon => allow", "no time"},
+		{"host=a.example groups=x => allow", "none is named"},
+		{"user=a groups=x,,y host=a.example => allow", "empty group"},
+		{"user=a login=none host=a.example => allow", "nobody can log in"},
+	};
+	struct buf b = {0};
+	const struct snapshot *s = snapshot_of_text(policy, &b);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		unsigned passed, failed;
+		const char *out = run(s, cases[i].line, &passed, &failed);
+		if (failed != 1 || passed != 0 || strncmp(out, "cases.txt:1: ", 13) != 0 ||
+			!strstr(out, cases[i].word))
+			fail_msg("%s: %s", cases[i].line, out);
+	}
+	buf_free(&b);
+}
+
+static void long_lines_and_many_groups_are_refused(void **state)
+{
+	struct buf b = {0}, line = {0};
+	const struct snapshot *s = snapshot_of_text(policy, &b);
+	unsigned passed, failed;
+
+	(void)state;
+	buf_adds(&line, "user=a host=a.example groups=g");
+	for (int i = 0; i < EXPECT_GROUPS_MAX; i++)
+		buf_adds(&line, ",g");
+	buf_adds(&line, " => allow");
+	assert_non_null(strstr(run(s, line.p, &passed, &failed), "more than 64 groups"));
+	while (line.n <= EXPECT_LINE_MAX)
+		buf_addc(&line, ' ');
+	buf_adds(&line, "x");
+	assert_non_null(strstr(run(s, line.p, &passed, &failed), "too long"));
+	buf_free(&line);
+	buf_free(&b);
+}
+
+static void hosts_are_read_as_people_type_them(void **state)
+{
+	static const struct {
+		const char *typed, *name; /* NULL: refused */
+		unsigned port;
+	} cases[] = {
+		{"www.example.com", "www.example.com", 443},
+		{"WWW.Example.com.:80", "www.example.com", 80},
+		{"bücher.example", "xn--bcher-kva.example", 443},
+		{"bücher.example:8443", "xn--bcher-kva.example", 8443},
+		{"10.0.0.1:80", "10.0.0.1", 80},
+		{"2001:db8::1", "2001:db8::1", 443},
+		{"[2001:db8::1]:80", "2001:db8::1", 80},
+		{"a.example:", "a.example", 443},
+		{"", NULL, 0},
+		{":443", NULL, 0},
+		{"a.example:x", NULL, 0},
+		{"http://a.example", NULL, 0},
+		{"a.example/", NULL, 0},
+		{"1.2.3", NULL, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct host h;
+		uint16_t port = 0;
+		bool ok = explain_host(span_str(cases[i].typed), 443, &h, &port);
+		if (ok != (cases[i].name != NULL) ||
+			(ok && (strcmp(h.name, cases[i].name) != 0 || port != cases[i].port)))
+			fail_msg("\"%s\": %s %u", cases[i].typed, ok ? h.name : "refused", port);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(cases_that_are_true_pass),
+		cmocka_unit_test(failures_name_the_line_and_show_both_sides),
+		cmocka_unit_test(every_expectation_is_really_compared),
+		cmocka_unit_test(lines_that_are_no_case_fail_and_say_why),
+		cmocka_unit_test(long_lines_and_many_groups_are_refused),
+		cmocka_unit_test(hosts_are_read_as_people_type_them),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
