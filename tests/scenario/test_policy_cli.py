@@ -291,10 +291,10 @@ def test_changes_at_once_are_all_kept(folder):
 class Terminal:
     """The program on a terminal of its own."""
 
-    def __init__(self, *args):
+    def __init__(self, *args, **env):
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
-            os.execv(POLICY, ["stile-policy", *map(str, args)])
+            os.execve(POLICY, ["stile-policy", *map(str, args)], dict(os.environ, **env))
         self.text = ""
 
     def wait_for(self, what, seconds=20):
@@ -350,3 +350,12 @@ def test_an_interrupt_ends_it_and_gives_the_echo_back(folder):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert os.WIFSIGNALED(t.end()) and not (folder / "users").exists()
+
+
+@pytest.mark.parametrize("env, colours", [({"TERM": "xterm", "NO_COLOR": ""}, True), ({"TERM": "xterm", "NO_COLOR": "1"}, False),
+                                          ({"TERM": "dumb", "NO_COLOR": ""}, False)])
+def test_colours_on_a_terminal_only_and_not_where_they_are_not_wanted(policy, env, colours):
+    t = Terminal("check", policy, **env)
+    t.wait_for("ok")
+    t.wait_for("\n")
+    assert os.waitstatus_to_exitcode(t.end()) == OK and ("\033[" in t.text) == colours

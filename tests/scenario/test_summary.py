@@ -1,5 +1,5 @@
 """stile-report summary: its figures against a second computation from the same records, from both sources, and its manners."""
-import collections, json, pathlib, stat, subprocess, sys
+import collections, json, os, pathlib, stat, subprocess, sys
 import pytest
 import check_summary
 from harness import REPORT, Redis, wait_for
@@ -33,6 +33,17 @@ def test_every_figure_agrees_with_a_second_computation(journal, first, last, fol
     summary = check_summary.Summary(journal, first, last)
     assert check_summary.compare(summary, told, fold) == []
     assert [t["table"] for t in told["tables"]] == [*check_summary.DIMS, "nodes"]
+
+
+@pytest.mark.skipif(not os.environ.get("STILE_LONG"), reason="a minute long; STILE_LONG=1 runs it")
+def test_thirty_days_of_a_thousand_people_agree(tmp_path):
+    d = tmp_path / "journal"
+    subprocess.run([sys.executable, HERE / "gen_demo.py", d, "--people", "1000", "--days", "30", "--to", LAST, "--zone", ZONE], check=True)
+    first = "2026-10-04"
+    told = report("--journal", d, "--from", first, "--to", LAST, *ALL)
+    summary = check_summary.Summary(d, first, LAST)
+    assert told["total"]["people"] == 1000 and summary.records > 500_000
+    assert check_summary.compare(summary, told, 5) == []
 
 
 def test_the_second_computation_finds_a_wrong_figure(journal):
