@@ -109,7 +109,8 @@ static bool load_service_zone(const struct load *l, const struct conf_node *g, s
 
 	if (!load_word(l, g, "zone", zones, &zone))
 		return false;
-	*out = zone < 0 ? (struct text){0} : model_text(l->m, span_str(zones[zone]));
+	if (zone >= 0)
+		*out = model_text(l->m, span_str(zones[zone]));
 	return true;
 }
 
