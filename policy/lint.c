@@ -15,6 +15,7 @@ struct lint {
 	char today[11];
 	const struct snap_rule *rules;
 	size_t rule_count;
+	struct buf shared; /* uint32_t: entries of names that some service shares */
 };
 
 __attribute__((format(printf, 4, 5))) static void found(
@@ -156,26 +157,51 @@ static bool partly_named(const struct lint *l, const struct snap_list *list,
 	return has_named && has_other;
 }
 
+static bool has_shared_tag(const struct lint *l, const struct name_entry *e)
+{
+	const struct name_tag *tags = snapshot_at_TAG(l->s, NULL) + e->tags;
+
+	for (size_t i = 0; i < e->tag_count; i++) {
+		if (tags[i].kind == TAG_SERVICE && tags[i].part == PART_SHARED)
+			return true;
+	}
+	return false;
+}
+
+/* Lists bring millions of names, shared hosts are few: they are looked for once, not for each rule.
+ */
+static void find_shared(struct lint *l)
+{
+	size_t n;
+	const struct name_entry *v = snapshot_at_NAME(l->s, &n);
+
+	for (uint32_t i = 0; i < n; i++) {
+		if (has_shared_tag(l, &v[i]))
+			buf_add(&l->shared, &i, sizeof(i));
+	}
+}
+
 static void lint_shared(const struct lint *l, size_t i)
 {
 	const struct snap_rule *r = &l->rules[i];
 	const struct snap_service *services = snapshot_at_SERVICE(l->s, NULL);
+	const struct name_entry *names = snapshot_at_NAME(l->s, NULL);
+	const uint32_t *shared = (const void *)l->shared.p;
 	uint32_t named = 0, other = 0;
-	size_t n;
-	const struct name_entry *names = snapshot_at_NAME(l->s, &n);
 
 	if (r->action != RULE_DENY || !enforces(r) || !names_services(l, r))
 		return;
-	for (size_t k = 0; k < n; k++) {
-		if (!partly_named(l, &r->to, &names[k], &named, &other))
+	for (size_t k = 0; k < l->shared.n / sizeof(*shared); k++) {
+		const struct name_entry *e = &names[shared[k]];
+		if (!partly_named(l, &r->to, e, &named, &other))
 			continue;
-		struct span host = text_of(l, (struct text){names[k].text, names[k].len});
 		found(l, r->source, "shared-open",
 			"rule \"%.*s\" denies %.*s but not its shared host %.*s, which %.*s uses "
 			"too; "
 			"name both, or the host",
 			SPAN_ARG(text_of(l, r->name)), SPAN_ARG(text_of(l, services[named].name)),
-			SPAN_ARG(host), SPAN_ARG(text_of(l, services[other].name)));
+			SPAN_ARG(text_of(l, (struct text){e->text, e->len})),
+			SPAN_ARG(text_of(l, services[other].name)));
 		return;
 	}
 }
@@ -264,6 +290,7 @@ void policy_lint(const char *path, const struct snapshot *s, int64_t now_s, stru
 
 	l.rules = snapshot_at_RULE(s, &l.rule_count);
 	snapshot_day(s, now_s, l.today);
+	find_shared(&l);
 	for (size_t i = 0; i < l.rule_count; i++) {
 		lint_covered(&l, i);
 		lint_never(&l, i);
@@ -275,4 +302,5 @@ void policy_lint(const char *path, const struct snapshot *s, int64_t now_s, stru
 	lint_unused(&l);
 	lint_replaced(&l);
 	lint_overlap(&l);
+	buf_free(&l.shared);
 }
