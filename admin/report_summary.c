@@ -315,7 +315,9 @@ static void lay_method(struct report *r, const struct request *q)
 		"as long as the fold holds one row or fewer than %llu people, so that it cannot be "
 		"computed back from the total. Rows in which nobody is known have no people and "
 		"stay. "
-		"The total is shown however few they are.",
+		"The total is shown however few they are. Reports that overlap can be subtracted "
+		"from "
+		"each other; folding cannot prevent it.",
 		fold, fold);
 	report_paragraph(r, "method",
 		"Known errors: apps that load by themselves make active minutes while nobody "
@@ -333,16 +335,24 @@ static void lay_method(struct report *r, const struct request *q)
 		"is known; unreadable lines are in no figure.");
 }
 
-/* Demonstration data must never be taken for people's. */
+/* Demonstration data must never be taken for people's, nor a silence for rest. */
 static void lay_notes(struct report *r, const struct tally *t)
 {
-	for (size_t i = 0; i < tally_nodes(t); i++)
-		if (strncmp(tally_node(t, i)->name, "generated", 9) == 0)
+	uint64_t recorded = 0;
+	for (size_t i = 0; i < tally_nodes(t); i++) {
+		const struct tally_node *n = tally_node(t, i);
+		recorded += n->checkpoints;
+		if (strncmp(n->name, "generated", 9) == 0)
 			report_paragraph(r, "notes",
 				"Node %s holds generated data, made for demonstration: these are "
 				"not "
 				"the figures of people.",
-				tally_node(t, i)->name);
+				n->name);
+	}
+	if (recorded == 0)
+		report_paragraph(r, "notes",
+			"No node left a mark of recording in this period: what was used then, if "
+			"anything, is not known.");
 }
 
 static bool lay_out(struct report *r, const struct request *q, struct tally *t)

@@ -86,6 +86,12 @@ def test_a_damaged_line_is_in_no_figure_but_in_the_coverage(journal, folder):
     assert check_summary.compare(summary, told, 5) == []
 
 
+def test_a_period_without_a_mark_is_said_to_be_unknown(journal, redis):
+    for told in (report("--journal", journal, "--from", "2020-01-01", "--to", "2020-01-02"), report("--redis", f"redis://127.0.0.1:{redis.port}")):
+        assert any("not known" in n for n in told["notes"])
+    assert not any("not known" in n for n in report("--journal", journal, "--from", FIRST, "--to", LAST)["notes"])
+
+
 def test_generated_data_is_labelled(journal):
     told = report("--journal", journal, "--from", FIRST, "--to", LAST)
     assert any("generated data" in n for n in told["notes"])
