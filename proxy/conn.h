@@ -48,7 +48,6 @@ struct access {
 	int32_t service; /* -1: none */
 	uint8_t part;
 	uint16_t status;
-	bool counted;		     /* in `tunnels` of some minute */
 	bool hidden;		     /* the rule records nothing of the destination */
 	char person[PERSON_LEN + 1]; /* "" where nobody logged in */
 	const char *tls;	     /* "tls", "other", "none"; static */

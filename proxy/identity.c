@@ -406,6 +406,11 @@ static void on_done(int fd, short what, void *arg)
 /* --- the contract
  * ------------------------------------------------------------------------------------ */
 
+size_t identity_cache_size(void)
+{
+	return authcache_size();
+}
+
 struct identity_checker *identity_new(const struct identity_options *o, struct err *e)
 {
 	struct identity_checker *c = calloc(1, sizeof(*c));

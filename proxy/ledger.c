@@ -184,7 +184,6 @@ static void begin_access(struct conn *c)
 	a->service = a->hidden ? -1 : one_service(&rq->target);
 	a->part = rq->target.services ? rq->target.service[0].part : PART_CORE;
 	a->status = 0;
-	a->counted = false;
 	a->tls = NULL;
 	a->up = a->down = 0;
 	a->usage = (struct usage_ref){.slot = UINT32_MAX};

@@ -180,6 +180,7 @@ static bool put_in_force(struct worker *w, struct bundle *b, struct err *e)
 		w->resolver = r;
 	}
 	identity_use(w->identity, b->accounts);
+	identity_remember(w->identity, (unsigned)b->settings->remember_ms);
 	bundle_unref(w->bundle);
 	w->bundle = b;
 	return true;
