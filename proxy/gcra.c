@@ -4,6 +4,10 @@
  */
 #include "gcra.h"
 
+/* A moment may lie ahead of what one caller takes for now, because another read the clock later; so
+ * far ahead it can only be a clock that was set back. */
+#define SET_BACK_US 60000000
+
 /* The tag's cell, or NULL where somebody else was faster and it is to be looked for again. */
 static struct gcra_cell *look(struct gcra_cell *cells, size_t n, uint64_t tag)
 {
@@ -53,7 +57,7 @@ bool gcra_take(struct gcra_cell *cells, size_t n, uint64_t tag, const struct rat
 	paid = atomic_load(&c->paid_us);
 	do {
 		from = paid < now_us ? now_us : paid;
-		if (from > now_us + credit + step)
+		if (from > now_us + credit + step + SET_BACK_US)
 			from = now_us + credit + step;
 		if (from - now_us > credit) {
 			*retry_s = seconds(from - now_us - credit);

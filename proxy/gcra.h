@@ -20,7 +20,7 @@ struct gcra_cell {
 /* Takes one of `limit` for `tag` (a hash, not 0) from a table of n cells. true: within; false:
  * spent, and *retry_s (at least 1) tells when one will be there. Where all cells near the hash are
  * used, the one that owes least is taken over: its person starts anew, which errs on the side of
- * allowing. A clock that was set back costs nobody more than a full wait. */
+ * allowing. A clock that was set back costs nobody more than a full wait and a minute. */
 bool gcra_take(struct gcra_cell *cells, size_t n, uint64_t tag, const struct rate_limit *limit,
 	uint64_t now_us, uint32_t *retry_s);
 
