@@ -138,6 +138,17 @@ lint:
 format:
 	clang-format -i $(wildcard */*.c */*.h tests/*/*.c)
 
+# --- bench: CPU time of stile's own work; docs/performance.md tells how to read it ----------------
+BENCH_O = $(patsubst tests/bench/%.c,$(BUILD)/bench/%.o,$(sort $(wildcard tests/bench/*.c)))
+$(BUILD)/bench/%.o: tests/bench/%.c
+	@mkdir -p $(@D)
+	$(call Q,CC   $<)$(CC) $(CFLAGS_ALL) -DBENCH_FLAGS='"$(notdir $(CC)) $(OPT) $(if $(SAN),$(SAN),$(HARD)) $(CFLAGS)"' \
+		$(addprefix -iquote ,$(SEES_proxy) tests/unit) -MMD -MP -c -o $@ $<
+$(BUILD)/bench/bench: $(BENCH_O) $(LIB_proxy)
+	$(call Q,LD   $@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(EXT_proxy)
+bench: $(BUILD)/bench/bench
+	@$< $(BENCH_ARGS)
+
 # Configuration that is there already stays. Paths of the installed proxy.cfg are those of Debian.
 ETC = $(DESTDIR)/etc/stile
 install: all
