@@ -457,9 +457,10 @@ static bool try_rule(struct scene *x, size_t i, struct verdict *v, struct trace 
 		need(v, NEED_IDENTITY);
 		return true;
 	}
-	/* Nobody unknown makes us resolve a name: a later rule may have to ask who it is first. */
+	/* Nobody unknown makes us resolve a name: a later rule may have to ask who it is first. A
+	 * client whose network gives it the rule's role is not unknown. */
 	x->address_wanted |= st.address;
-	if (st.address)
+	if (st.address && !r->roles)
 		return false;
 	if (x->address_wanted)
 		need(v, NEED_ADDRESS);

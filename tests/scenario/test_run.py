@@ -23,7 +23,8 @@ def test_demonstration_and_every_command_it_names(folder, started):
         r = subprocess.run(shlex.split(tries[label]), cwd=copy, capture_output=True, text=True, timeout=60)
         return r.stdout + r.stderr
 
-    assert "demonstration's own page" in go("allowed for anna")
+    page = go("allowed for anna")
+    assert "demonstration's own page" in page, page + (copy / "build/demo/proxy.log").read_text()
     assert "Social media is open to communications" in go("refused for ben")
     assert "no-social" in go("why")
     assert "demonstration's own page" in go("open to both")

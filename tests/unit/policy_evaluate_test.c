@@ -466,11 +466,20 @@ static void a_port_is_the_reason_only_where_nothing_else_was(void **state)
 static void nobody_is_asked_for_a_role_that_only_a_network_gives(void **state)
 {
 	static const char policy[] =
-		"roles: { k = { networks = [\"192.0.2.0/24\"]; }; s = { everyone = true; }; };"
+		"roles: { k = { networks = [\"192.0.2.0/24\"]; }; s = { everyone = true; };"
+		" k2 = { networks = [\"198.51.100.0/24\"]; }; };"
 		"rules = ( { name = \"kiosk\"; roles = [\"k\"]; action = \"allow\"; },"
 		"{ name = \"either\"; roles = [\"k\", \"s\"]; to = [\"facebook\"]; action = "
-		"\"allow\"; } );";
-	static const struct row v[] = {{"?", "a.example", "out", NULL, "deny - no-rule"},
+		"\"allow\"; },"
+		"{ name = \"range\"; roles = [\"k2\"]; to = [\"8.8.8.0/24\"]; action = \"allow\"; "
+		"},"
+		"{ name = \"rest\"; roles = [\"s\"]; action = \"allow\"; } );";
+	static const struct row v[] = {{"?", "a.example", "out", NULL, "need identity"},
+		{"-", "a.example", "out", NULL, "deny - no-rule"},
+		/* known by its network, it may have a name resolved before anybody is asked */
+		{"?@198.51.100.1", "a.example", NULL, NULL, "need address"},
+		{"?@198.51.100.1", "a.example", "8.8.8.8", NULL, "allow range k2"},
+		{"?@198.51.100.1", "a.example", "9.9.9.9", NULL, "need identity"},
 		{"?@192.0.2.1", "a.example", "out", NULL, "allow kiosk k"},
 		{"?", "facebook.com", "out", NULL, "need identity"},
 		{"?@192.0.2.1", "facebook.com", "out", NULL, "allow kiosk k"}};
