@@ -89,24 +89,24 @@ static double redis_ns(const struct bench *b)
 
 /* --- text ------------------------------------------------------------------------------------- */
 
-static void print_number(double ns, enum bench_unit unit)
+/* printf counts bytes, and µ has two. */
+static void print_number(double v, enum bench_unit unit)
 {
 	if (unit == BENCH_PER_SECOND)
-		printf("%10.0f %-3s", ns, "1/s");
-	else if (ns >= 10000)
-		printf("%10.1f %-3s", ns / 1000, "µs");
+		printf("%10.0f 1/s", v);
+	else if (v >= 10000)
+		printf("%10.1f µs ", v / 1000);
 	else
-		printf("%10.1f %-3s", ns, "ns");
+		printf("%10.1f ns ", v);
 }
 
-/* printf counts bytes, and µ has two. */
 static void print_case(const struct bench *b, const struct bench_case *c, bool first)
 {
-	printf("%-8s %-50s", first ? c->section : "", c->name);
+	printf("%-8s %-48s", first ? c->section : "", c->name);
 	print_number(c->median, c->unit);
-	if (c->unit == BENCH_NS && c->median >= 10000)
-		putchar(' ');
-	printf(" %7.0f %8u  %s\n", 100 * c->spread, b->rounds, c->note);
+	printf(" %7.0f ", 100 * c->spread);
+	print_number(c->least, c->unit);
+	printf(" %8u  %s\n", b->rounds, c->note);
 }
 
 static void print_sum(const struct bench *b)
@@ -130,8 +130,8 @@ void bench_print_text(const struct bench *b)
 {
 	struct machine m = machine_read();
 
-	printf("CPU time of one operation\n\n%-8s %-50s%10s %-3s %7s %8s\n", "section", "operation",
-		"median", "", "spread%", "repeats");
+	printf("CPU time of one operation\n\n%-8s %-48s%10s     %7s %10s     %8s\n", "section",
+		"operation", "median", "spread%", "least", "repeats");
 	for (size_t i = 0; i < b->n; i++)
 		print_case(b, &b->cases[i],
 			i == 0 || strcmp(b->cases[i].section, b->cases[i - 1].section) != 0);
