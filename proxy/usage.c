@@ -195,6 +195,14 @@ bool usage_add_again(struct usage *u, struct usage_ref *ref, bool core, uint64_t
 	return true;
 }
 
+static void note_crowd(struct usage *u)
+{
+	if (!u->crowded)
+		log_warn("usage", "no slot is left for a new person, service and rule in this "
+				  "minute; bytes go without a name, refusals one by one");
+	u->crowded = true;
+}
+
 void usage_add(struct usage *u, struct usage_ref *ref, const struct record *fixed, bool core,
 	uint64_t up, uint64_t down, int64_t now_ms)
 {
@@ -217,10 +225,8 @@ void usage_add(struct usage *u, struct usage_ref *ref, const struct record *fixe
 		slot_add(&u->range->slot[i], &f);
 		return;
 	}
-	if (!u->crowded)
-		log_warn("usage", "no slot is left for a new person, service and rule in this "
-				  "minute; bytes are counted without a name");
-	u->crowded = true;
+	if (text.n)
+		note_crowd(u);
 	add_nameless(u, minute, &f);
 }
 
@@ -241,7 +247,7 @@ bool usage_refusal(struct usage *u, const struct record *fixed, int64_t now_ms)
 		return false;
 	}
 	if (slot_make(u->range, key, minute, text) == USAGE_NONE)
-		u->crowded = true;
+		note_crowd(u);
 	return true;
 }
 
