@@ -108,13 +108,13 @@ static void clear(struct desk *d)
 	close(d->dir);
 }
 
-/* Lets the journal's thread do what was given to it. */
+/* Lets the journal's thread do what was given to it; one that fails signals at each new try. */
 static void settle(struct desk *d)
 {
 	struct pollfd p = {.fd = journal_fd(d->j), .events = POLLIN};
 
 	journal_hand_over(d->j);
-	while (poll(&p, 1, 150) > 0)
+	for (int i = 0; i < 20 && poll(&p, 1, 100) > 0; i++)
 		journal_poll(d->j);
 }
 
