@@ -89,6 +89,7 @@ struct request {
 	char *answer; /* bytes of the response head */
 	size_t answer_n, answer_cap;
 	struct head_response response;
+	unsigned interim;  /* responses (1xx) so far */
 	bool answered;	   /* a final response head was passed on */
 	bool close_client; /* after this response */
 	bool keep_origin;
@@ -106,6 +107,7 @@ struct conn {
 	struct loop_ev timer;
 	struct flow up, down;
 	uint64_t active_ms; /* monotonic; last byte */
+	uint8_t ending;	    /* of a tunnel: the end_reason of the direction that ended first */
 	struct request *rq; /* NULL: between requests, or a tunnel */
 	struct access access;
 	struct addr client;
@@ -157,7 +159,8 @@ enum step ledger_late(struct conn *c);
 void ledger_refusal(struct conn *c, const char *verdict, enum reason reason);
 void ledger_close(struct conn *c, enum end_reason why); /* the end record, if an access is open */
 void ledger_bytes(struct conn *c, uint64_t up, uint64_t down);
-void ledger_person(struct conn *c, const char *user); /* pseudonym; first sight in a day */
+/* The request's user gets a pseudonym; the first sight in a day a record. */
+void ledger_person(struct conn *c, const struct span *groups, size_t n);
 
 /* open.c: connecting to the origin */
 enum step open_origin(struct conn *c);
@@ -176,6 +179,8 @@ enum step tunnel_late(struct conn *c);
 enum step forward_start(struct conn *c); /* origin is connected: send the request */
 enum step forward_step(struct conn *c);
 enum step forward_late(struct conn *c);
+/* The response will not be finished: the client must not take what it got for all of it. */
+void forward_break(struct conn *c);
 
 /* reply.c */
 enum step reply_refuse(struct conn *c, enum reason reason); /* policy's refusals; recorded */

@@ -24,7 +24,7 @@ static void known(struct conn *c, struct span user)
 
 	rq->facts.identity = IDENTITY_KNOWN;
 	rq->facts.roles = policy_roles(rq->bundle->policy, user, groups, n);
-	ledger_person(c, rq->user);
+	ledger_person(c, groups, n);
 }
 
 static enum step identified(struct conn *c)

@@ -326,17 +326,35 @@ static void pseudonym(struct conn *c, const char *user, char out[PERSON_LEN + 1]
 	hex_encode(mac, PERSON_LEN / 2, out);
 }
 
-void ledger_person(struct conn *c, const char *user)
+/* Only groups that some role asks for: what the policy does not use is nobody's business. */
+static struct span named_groups(
+	const struct snapshot *p, const struct span *groups, size_t n, char *out, size_t cap)
+{
+	uint64_t anyone = policy_roles(p, span_of("", 0), NULL, 0);
+	struct buf b;
+
+	buf_init_fixed(&b, out, cap);
+	for (size_t i = 0; i < n; i++) {
+		if (policy_roles(p, span_of("", 0), &groups[i], 1) == anyone)
+			continue;
+		if (b.n)
+			buf_addc(&b, ' ');
+		buf_span(&b, groups[i]);
+	}
+	return b.failed ? span_of("", 0) : buf_spanof(&b);
+}
+
+void ledger_person(struct conn *c, const struct span *groups, size_t n)
 {
 	/* one a day: the first take of a rate that has only one */
 	static const struct rate_limit daily = {.interval_us = 86400ull * 1000000, .burst = 0};
 	char person[PERSON_LEN + 1];
 	struct record r;
 	struct store s;
-	char first[32];
+	char first[32], named[1024];
 	uint32_t retry;
 
-	pseudonym(c, user, person);
+	pseudonym(c, c->rq->user, person);
 	if (strcmp(person, c->access.person) == 0)
 		return;
 	memcpy(c->access.person, person, sizeof person);
@@ -350,5 +368,7 @@ void ledger_person(struct conn *c, const char *user)
 	record_str(&r, FIELD_STRENGTH, SPAN("password"));
 	record_str(&r, FIELD_ROLES,
 		role_list(c->rq->bundle->policy, c->rq->facts.roles, s.roles, sizeof s.roles));
+	record_str(&r, FIELD_GROUPS,
+		named_groups(c->rq->bundle->policy, groups, n, named, sizeof named));
 	write_down(c, &r, NULL);
 }

@@ -65,6 +65,20 @@ def test_a_challenge_is_no_denial(house):
     assert not accesses(house, verdict="deny")
 
 
+def test_a_person_is_told_once_with_roles_and_named_groups(folder, started):
+    redis, origin = started(Redis(folder)), started(Nginx(folder))
+    policy = POLICY_TEXT.replace('users = ["anna"]', 'groups = ["press"]')
+    s = started(Stile(folder, policy=policy, redis=redis, names=HOSTS, groups={"press": ["anna"], "choir": ["anna", "ben"]}))
+    for _ in range(3):
+        assert s.curl(f"http://www.facebook.com:{origin.http}/ok", user="anna")[0] == 200
+        assert s.curl(f"http://news.example:{origin.http}/ok", user="ben")[0] == 200
+    s.stop()
+    people = [r for r in s.journal_records() if r["k"] == "person"]
+    assert sorted((r["groups"], r["roles"]) for r in people if r["groups"]) == [(["press"], ["comms", "staff"])]
+    assert [(r["groups"], r["roles"]) for r in people if not r["groups"]] == [(None, ["staff"])]  # the choir is nobody's business
+    assert all(r["strength"] == "password" for r in people)
+
+
 def test_challenge_carries_what_browsers_need(house):
     s, port = house.stile, house.origin.http
     _, head = connect(s, f"news.example:{port}")

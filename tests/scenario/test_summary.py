@@ -35,7 +35,6 @@ def test_every_figure_agrees_with_a_second_computation(journal, first, last, fol
     assert [t["table"] for t in told["tables"]] == [*check_summary.DIMS, "nodes"]
 
 
-@pytest.mark.skipif(not os.environ.get("STILE_LONG"), reason="a minute long; STILE_LONG=1 runs it")
 def test_thirty_days_of_a_thousand_people_agree(tmp_path):
     d = tmp_path / "journal"
     subprocess.run([sys.executable, HERE / "gen_demo.py", d, "--people", "1000", "--days", "30", "--to", LAST, "--zone", ZONE], check=True)

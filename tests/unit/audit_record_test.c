@@ -120,7 +120,7 @@ static void unknown_is_null_and_the_order_is_that_of_the_table(void **state)
 	record_str(&r, FIELD_USER, SPAN(""));
 	assert_true(span_is(encode(&r, &b),
 		"{\"k\":\"person\",\"t\":0,\"day\":\"2026-11-23\",\"user\":null,"
-		"\"roles\":[\"staff\",\"youth\"],\"strength\":null,\"sealed\":null}"));
+		"\"roles\":[\"staff\",\"youth\"],\"groups\":null,\"strength\":null,\"sealed\":null}"));
 	assert_false(record_has(&r, FIELD_USER));
 	assert_int_equal(record_get(&r, FIELD_USER).n, 0);
 	assert_true(record_has(&r, FIELD_T));
@@ -128,10 +128,10 @@ static void unknown_is_null_and_the_order_is_that_of_the_table(void **state)
 	record_str(&r, FIELD_ROLES, SPAN("  one   two "));
 	assert_true(span_is(encode(&r, &b),
 		"{\"k\":\"person\",\"t\":0,\"day\":null,\"user\":null,"
-		"\"roles\":[\"one\",\"two\"],\"strength\":null,\"sealed\":null}"));
+		"\"roles\":[\"one\",\"two\"],\"groups\":null,\"strength\":null,\"sealed\":null}"));
 	record_str(&r, FIELD_ROLES, SPAN("   "));
 	assert_true(span_is(encode(&r, &b), "{\"k\":\"person\",\"t\":0,\"day\":null,\"user\":null,"
-					    "\"roles\":null,\"strength\":null,\"sealed\":null}"));
+					    "\"roles\":null,\"groups\":null,\"strength\":null,\"sealed\":null}"));
 	buf_free(&b);
 }
 
