@@ -285,7 +285,7 @@ static void list_log(struct redis *r, const char *day, struct words *out)
 		put(out, "%.*s %.*s %.*s %.*s", SPAN_ARG(f[1].str), SPAN_ARG(f[3].str),
 			SPAN_ARG(f[5].str), SPAN_ARG(f[7].str));
 		/* a record lies under the day that it names */
-		char named[40];
+		char named[200];
 		snprintf(named, sizeof named, "\"day\":\"%s\"", day);
 		if (f[7].str.n && memmem(f[7].str.p, f[7].str.n, "\"day\":\"", 7) &&
 			!memmem(f[7].str.p, f[7].str.n, named, strlen(named)))
