@@ -5,6 +5,7 @@
  */
 #include "conf.h"
 #include "conf_text.h"
+#include "nearest.h"
 
 #include <inttypes.h>
 #include <libconfig.h>
@@ -477,53 +478,32 @@ const char *conf_string_value(const struct conf_node *n)
 
 /* --- unknown names --- */
 
-#define NAME_COMPARED 40
-
-static unsigned least(unsigned a, unsigned b, unsigned c)
-{
-	unsigned ab = a < b ? a : b;
-
-	return ab < c ? ab : c;
-}
-
-/* Insertions, removals and changes that lead from one name to the other (Levenshtein). */
-static unsigned distance(const char *a, const char *b)
-{
-	size_t n = strnlen(a, NAME_COMPARED), m = strnlen(b, NAME_COMPARED);
-	unsigned row[NAME_COMPARED + 1];
-
-	for (size_t j = 0; j <= m; j++)
-		row[j] = (unsigned)j;
-	for (size_t i = 1; i <= n; i++) {
-		unsigned diagonal = row[0];
-
-		row[0] = (unsigned)i;
-		for (size_t j = 1; j <= m; j++) {
-			unsigned above = row[j];
-
-			row[j] =
-				least(above + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1]));
-			diagonal = above;
-		}
-	}
-	return row[m];
-}
-
-static const char *nearest(const char *name, const char *const *names)
-{
-	const char *best = NULL;
-
-	for (; *names; names++)
-		if (!best || distance(name, *names) < distance(name, best))
-			best = *names;
-	return best;
-}
-
 static bool among(const char *name, const char *const *names)
 {
 	for (; *names; names++)
 		if (strcmp(name, *names) == 0)
 			return true;
+	return false;
+}
+
+/* The known name that was probably meant, or else all of them. */
+static bool unknown(const struct conf *c, const struct conf_node *n, const char *const *names,
+	struct problems *p)
+{
+	struct nearest near = nearest_to(span_str(conf_name(n)));
+	struct buf all = {0};
+
+	for (const char *const *name = names; *name; name++) {
+		nearest_try(&near, span_str(*name));
+		buf_printf(&all, "%s%s", all.n ? ", " : "", *name);
+	}
+	if (near.found.n)
+		conf_error(c, n, p, "unknown setting \"%.64s\"; the nearest known is \"%.*s\"",
+			conf_name(n), SPAN_ARG(near.found));
+	else
+		conf_error(c, n, p, "unknown setting \"%.64s\"; known here: %s", conf_name(n),
+			all.n ? all.p : "none");
+	buf_free(&all);
 	return false;
 }
 
@@ -534,16 +514,9 @@ bool conf_only(const struct conf *c, const struct conf_node *g, const char *cons
 
 	for (size_t i = 0; i < conf_len(g); i++) {
 		const struct conf_node *n = conf_at(g, i);
-		const char *best;
 
-		if (!conf_name(n) || among(conf_name(n), names))
-			continue;
-		best = nearest(conf_name(n), names);
-		ok = best ? conf_error(c, n, p,
-				    "unknown setting \"%.64s\"; the nearest known is \"%s\"",
-				    conf_name(n), best)
-			  : conf_error(c, n, p, "unknown setting \"%.64s\"; none is known here",
-				    conf_name(n));
+		if (conf_name(n) && !among(conf_name(n), names))
+			ok = unknown(c, n, names, p);
 	}
 	return ok;
 }

@@ -584,7 +584,7 @@ static void unknown_names_get_the_nearest_known_one(void **state)
 		"t:3: unknown setting \"rulse\"; the nearest known is \"rules\"\n"
 		"t:4: unknown setting \"limit\"; the nearest known is \"limits\"\n");
 	assert_false(conf_only(c, conf_root(c), none, &p));
-	expect(&p, "none", "t:1: unknown setting \"adress\"; none is known here");
+	expect(&p, "none", "t:1: unknown setting \"adress\"; known here: none");
 	conf_free(c);
 	c = parsed("rules = 2; limits = 1;");
 	assert_true(conf_only(c, conf_root(c), known, &p));
