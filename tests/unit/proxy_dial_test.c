@@ -231,6 +231,7 @@ static void dead_ipv6_falls_back_to_ipv4(void **state)
 	assert_in_range(took, 0, 200);
 	close(r.fd);
 	if (!dig(&h, "::1", &port)) {
+		print_message("skipped: there is no ::1 here\n");
 		close(listener);
 		skip();
 	}
@@ -242,11 +243,17 @@ static void dead_ipv6_falls_back_to_ipv4(void **state)
 	close(listener);
 }
 
+/* Who filled the queue goes first: they ask again when the dialler does, and could take the room.
+ */
 static void make_room(int fd, short what, void *arg)
 {
 	struct hole *h = arg;
 
 	(void)fd, (void)what;
+	for (int i = 0; i < FILL; i++) {
+		close(h->fill[i]);
+		h->fill[i] = -1;
+	}
 	fcntl(h->listener, F_SETFL, O_NONBLOCK);
 	for (int peer; (peer = accept(h->listener, NULL, NULL)) >= 0; close(peer))
 		;
