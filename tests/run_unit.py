@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Runs the unit test programs named on the command line and adds up cmocka's counts.
 
-Each program runs in its own empty folder. The closing line counts passed, failed and skipped."""
+Each program runs in its own empty folder. What a test says of being skipped is passed on; the closing line counts passed,
+failed and skipped."""
 import os, pathlib, re, subprocess, sys, tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -26,9 +27,11 @@ def main(programs):
         if code == 0 and ok == 0 and skip == 0:
             bad, out = 1, out + "\nthe program ran no test"
         passed, failed, skipped = passed + ok, failed + bad, skipped + skip
-        print(f"{'ok  ' if not bad else 'FAIL'} {path.name}: {ok} passed, {bad} failed, {skip} skipped")
+        print(f"{'ok  ' if not bad else 'FAIL'} {path.name}: {ok} passed, {bad} failed, {skip} skipped", flush=True)
         if bad:
-            print(out)
+            print(out, flush=True)
+        elif skip:
+            print("\n".join("     " + why for why in re.findall(r"^skipped: .*", out, re.M)), flush=True)
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
     return 1 if failed or not programs else 0
 
