@@ -5,6 +5,7 @@ import base64, json, os, pathlib, re, shutil, signal, socket, ssl, subprocess, t
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = (ROOT / os.environ.get("BUILD", "build")).resolve()
+os.environ["PATH"] += ":/usr/sbin:/sbin"  # where Debian has its servers, but no user's path
 PROXY, POLICY, REPORT = BUILD / "stile-proxy", BUILD / "stile-policy", BUILD / "stile-report"
 
 
