@@ -576,6 +576,7 @@ static void a_restarted_masters_numbers_do_not_collide(void **state)
 }
 
 struct reported {
+	_Atomic unsigned alive; /* whose figures these are */
 	_Atomic uint64_t begun, ended, refused_begun, refused_ended;
 };
 
@@ -590,6 +591,7 @@ static void live(struct desk *d, struct reported *r, unsigned seed)
 	usage_inherit(d->u, d->j, d->dir, day, NULL);
 	p = (struct pollfd){.fd = journal_fd(d->j), .events = POLLIN};
 	srand(seed);
+	atomic_store(&r->alive, seed);
 	for (unsigned i = 0;; i++, now += 500) {
 		unsigned up = (unsigned)rand() % 1000;
 
@@ -629,6 +631,9 @@ static void fifty_killed_workers_lose_nothing_and_count_nothing_twice(void **sta
 		assert_true(child >= 0);
 		if (child == 0)
 			live(&d, r, i);
+		/* some die while they still take over from the one before */
+		for (int k = 0; i % 3 && k < 1000 && atomic_load(&r->alive) != i; k++)
+			usleep(5000);
 		usleep(us);
 		kill(child, SIGKILL);
 		assert_int_equal(waitpid(child, &status, 0), child);
@@ -643,7 +648,7 @@ static void fifty_killed_workers_lose_nothing_and_count_nothing_twice(void **sta
 	assert_int_equal(usage_inherit(d.u, d.j, d.dir, day, NULL), 0);
 	stand_up(&d);
 	read_all(&d, &s);
-	assert_true(s.records > 500);
+	assert_true(s.records > 200);
 	assert_in_range(s.up, r->ended, r->begun);
 	assert_in_range(slack, 0, 50 * 1000);
 	assert_in_range(s.refusals, r->refused_ended, r->refused_begun);
