@@ -5,11 +5,21 @@
 #include "conn.h"
 
 #include <errno.h>
+#include <sys/socket.h>
 
 void open_close_origin(struct conn *c)
 {
 	endpoint_close(c, ORIGIN);
 	c->origin_kept = false;
+}
+
+/* Nothing to read, and no end: as far as can be known, it waits for a request. */
+static bool waits(int fd)
+{
+	char byte;
+
+	return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+	       (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
 /* A kept connection belongs to an address and port; the request's candidates decide whether it may
@@ -19,7 +29,7 @@ static bool kept_fits(const struct conn *c)
 	const struct request *rq = c->rq;
 
 	if (!c->origin_kept || c->side[ORIGIN].fd < 0 || c->origin_port != rq->head.port ||
-		rq->head.form != FORM_ABSOLUTE || (c->side[ORIGIN].ready & LOOP_READ))
+		rq->head.form != FORM_ABSOLUTE || !waits(c->side[ORIGIN].fd))
 		return false;
 	for (size_t i = 0; i < rq->n_addrs; i++)
 		if (addr_eq(&rq->addrs[i], &c->origin))

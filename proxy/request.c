@@ -72,9 +72,10 @@ static enum step begin(struct conn *c)
 
 	rq->parsed = true;
 	rq->is_head = span_is(rq->head.method, "HEAD");
-	c->access.person[0] = 0; /* each request says anew who asks */
 	rq->bundle = bundle_ref(c->w->bundle);
 	rq->verdict.rule = rq->verdict.role = -1;
+	/* what a kept origin does meanwhile is looked at when it is to be used again (open.c) */
+	endpoint_want(c, ORIGIN, 0);
 	if (rq->head.form != FORM_AUTHORITY && rq->head.form != FORM_ABSOLUTE)
 		return reply_bad_request(c, HEAD_ERROR_TARGET);
 	policy_classify(rq->bundle->policy, &rq->head.host, &rq->target);
@@ -93,11 +94,10 @@ enum step request_read(struct conn *c)
 	struct request *rq;
 	int got;
 
-	if (!c->rq && !(c->side[CLIENT].ready & LOOP_READ)) {
-		if (c->side[ORIGIN].ready & LOOP_READ) /* a kept origin has closed, or babbles */
-			open_close_origin(c);
+	if (c->side[ORIGIN].ready & LOOP_READ) /* a kept origin has closed, or babbles */
+		open_close_origin(c);
+	if (!c->rq && !(c->side[CLIENT].ready & LOOP_READ))
 		return STEP_WAIT;
-	}
 	if (!c->rq && !conn_take_request(c))
 		return conn_leave(c, END_NO_MEMORY);
 	rq = c->rq;
@@ -133,20 +133,22 @@ enum step request_next(struct conn *c)
 	size_t n = rq->n - rq->head.size;
 
 	if (c->draining)
-		return conn_leave(c, END_STOPPED);
+		return reply_closing(c);
 	flow_free(&c->up);
 	flow_free(&c->down);
 	old = rq;
 	c->rq = NULL;
 	if (n && !(conn_take_request(c) && request_keep(c, left, n))) {
-		free(old->bytes);
-		free(old);
+		conn_drop_request(c);
+		c->rq = old;
 		return conn_leave(c, END_NO_MEMORY);
 	}
 	rq = c->rq;
 	c->rq = old;
 	conn_drop_request(c);
 	c->rq = rq;
+	c->access.person[0] = 0;   /* each request says anew who asks */
+	c->side[ORIGIN].ready = 0; /* a body of known length leaves it set */
 	conn_move(c, STATE_HEAD);
 	if (!rq)
 		loop_add(&c->timer, b->settings->keep_alive_ms);
