@@ -81,7 +81,7 @@ static enum step relay(struct conn *c, const char *tls)
 	return conn_move(c, STATE_RELAY);
 }
 
-/* 1: more bytes; 0: nothing now; -1: no more will come. */
+/* 1: more bytes; 0: nothing now; -1: no more will come; -2: no memory for them. */
 static int receive(struct conn *c)
 {
 	struct endpoint *end = &c->side[CLIENT];
@@ -92,7 +92,7 @@ static int receive(struct conn *c)
 	n = recv(end->fd, c->w->scratch, HELLO_MAX, 0);
 	end->ready &= (uint8_t)~LOOP_READ;
 	if (n > 0)
-		return request_keep(c, c->w->scratch, (size_t)n) ? 1 : -1;
+		return request_keep(c, c->w->scratch, (size_t)n) ? 1 : -2;
 	if (n == 0)
 		c->up.ended = true;
 	return n == 0 ? -1 : 0;
@@ -104,6 +104,8 @@ enum step tunnel_hello(struct conn *c)
 	char name[HOST_MAX + 1] = "";
 	int got = receive(c);
 
+	if (got == -2)
+		return conn_leave(c, END_NO_MEMORY);
 	if (rq->n) {
 		switch (hello_read(c->w->hello, span_of(rq->bytes, rq->n), name)) {
 		case HELLO_TLS:
@@ -153,7 +155,20 @@ enum step tunnel_upgrade(struct conn *c)
 	return conn_move(c, STATE_RELAY);
 }
 
-/* One direction. True: go on; false: *why says how the tunnel ends. */
+/* A direction is over. True: the other is not, and what it still says is relayed, for a bounded
+ * time; the first one says how the tunnel ends. */
+static bool over(struct conn *c, struct flow *f, enum end_reason why)
+{
+	f->ended = f->shut = true;
+	if (c->up.shut && c->down.shut)
+		return false;
+	c->ending = (uint8_t)why;
+	loop_add(&c->timer, c->access.bundle->settings->stall_ms);
+	return true;
+}
+
+/* One direction. True: go on; false: the tunnel ends, by *why unless a direction was over before.
+ */
 static bool move(struct conn *c, struct flow *f, enum end_reason *why)
 {
 	bool from_client = f->from == CLIENT;
@@ -162,18 +177,14 @@ static bool move(struct conn *c, struct flow *f, enum end_reason *why)
 	case FLOW_ENDED:
 		if (f->shut)
 			return true;
-		/* what the other side still says is relayed as well, for a bounded time */
-		f->shut = true;
 		shutdown(c->side[!f->from].fd, SHUT_WR);
-		loop_add(&c->timer, c->access.bundle->settings->stall_ms);
-		*why = from_client ? END_CLIENT_CLOSED : END_ORIGIN_CLOSED;
-		return !(c->up.shut && c->down.shut);
+		return over(c, f, from_client ? END_CLIENT_CLOSED : END_ORIGIN_CLOSED);
 	case FLOW_SOURCE:
 		*why = from_client ? END_CLIENT_BROKE : END_ORIGIN_BROKE;
 		return false;
-	case FLOW_SINK:
-		*why = from_client ? END_ORIGIN_BROKE : END_CLIENT_BROKE;
-		return false;
+	case FLOW_SINK: /* what it said before it broke is still in its socket */
+		flow_free(f);
+		return over(c, f, from_client ? END_ORIGIN_BROKE : END_CLIENT_BROKE);
 	case FLOW_MEMORY:
 		*why = END_NO_MEMORY;
 		return false;
@@ -190,7 +201,7 @@ enum step tunnel_relay(struct conn *c)
 	enum end_reason why = END_DONE;
 
 	if (!move(c, &c->up, &why) || !move(c, &c->down, &why))
-		return conn_leave(c, why);
+		return conn_leave(c, c->up.shut || c->down.shut ? c->ending : why);
 	flow_watch(c);
 	return STEP_WAIT;
 }
