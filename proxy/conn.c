@@ -127,6 +127,8 @@ static void unlink_conn(struct conn *c)
 
 enum step conn_leave(struct conn *c, enum end_reason why)
 {
+	if (c->state == STATE_FORWARD && why != END_DONE)
+		forward_break(c);
 	ledger_close(c, why);
 	conn_drop_request(c);
 	endpoint_close(c, CLIENT);
@@ -180,7 +182,7 @@ bool conn_take_request(struct conn *c)
 	rq->next = NULL;
 	rq->bytes = bytes, rq->cap = cap;
 	rq->n = 0;
-	rq->parsed = false;
+	rq->parsed = rq->is_head = false;
 	c->rq = rq;
 	return true;
 }
@@ -213,8 +215,8 @@ void conn_drop_request(struct conn *c)
 	free(rq->answer);
 	rq->answer = NULL;
 	explicit_bzero(rq->user, sizeof rq->user);
-	if (rq->bytes) /* it held credentials */
-		explicit_bzero(rq->bytes, rq->n);
+	if (rq->bytes) /* it held credentials, also behind what n still counts */
+		explicit_bzero(rq->bytes, rq->cap);
 	if (w->pool_n < POOL_MAX && rq->cap <= 16384) {
 		rq->next = w->pool;
 		w->pool = rq;

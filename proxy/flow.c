@@ -53,8 +53,10 @@ static ssize_t give(struct conn *c, struct flow *f, const char *p, size_t n)
 	do
 		sent = send(c->side[!f->from].fd, p, n, MSG_NOSIGNAL);
 	while (sent < 0 && errno == EINTR);
-	if (sent > 0)
+	if (sent > 0) {
 		count(c, f, (size_t)sent);
+		c->active_ms = c->w->now_ms;
+	}
 	if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		sent = 0;
 	return sent;

@@ -13,7 +13,8 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#define VIA "1.1 stile"
+#define VIA	    "1.1 stile"
+#define INTERIM_MAX 100 /* 1xx responses to one request */
 
 static bool is(struct span name, const char *what)
 {
@@ -208,17 +209,23 @@ static bool may_retry(const struct conn *c)
 {
 	const struct request *rq = c->rq;
 
-	return rq->reused && rq->answer_n == 0 && rq->head.body == BODY_NONE &&
+	return rq->reused && rq->answer_n == 0 && !rq->interim && rq->head.body == BODY_NONE &&
 	       (rq->is_head || is(rq->head.method, "GET") || is(rq->head.method, "OPTIONS"));
+}
+
+/* Says it to the client, unless the client is in the middle of a message. */
+static enum step fail(struct conn *c, int status, enum end_reason why)
+{
+	if (c->rq->answered || flow_pending(&c->down))
+		return conn_leave(c, why);
+	return reply_failure(c, status, why);
 }
 
 static enum step origin_failed(struct conn *c, enum end_reason why)
 {
 	if (may_retry(c))
 		return open_close_origin(c), open_origin(c);
-	if (c->rq->answered)
-		return conn_leave(c, why);
-	return reply_failure(c, 502, why);
+	return fail(c, 502, why);
 }
 
 /* What of the answer's bytes lies behind its head is the beginning of its body. */
@@ -282,6 +289,8 @@ static enum step head_came(struct conn *c)
 		return tunnel_upgrade(c);
 	}
 	if (r->status < 200) {
+		if (++rq->interim > INTERIM_MAX)
+			return origin_failed(c, END_ORIGIN_BAD);
 		if (rq->head.minor == 1 && !put_head(c, r))
 			return conn_leave(c, END_NO_MEMORY);
 		drop_answer(rq, r->size);
@@ -336,9 +345,19 @@ static enum step finished(struct conn *c)
 	if (!c->origin_kept)
 		open_close_origin(c);
 	ledger_close(c, END_DONE);
-	if (!whole) /* the rest of the request is still coming */
-		return reply_closing(c);
-	return rq->close_client ? conn_leave(c, END_DONE) : request_next(c);
+	/* the rest of the request, or more than was asked for, may still be coming */
+	return whole && !rq->close_client ? request_next(c) : reply_closing(c);
+}
+
+void forward_break(struct conn *c)
+{
+	static const struct linger at_once = {.l_onoff = 1};
+
+	/* where only the end of the connection ends the message, a clean one would lie (RFC 9112 8)
+	 */
+	if (c->rq && c->rq->answered &&
+		(c->down.decode || c->rq->response.body == BODY_UNTIL_CLOSE))
+		setsockopt(c->side[CLIENT].fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
 /* The request's way up. True: go on. */
@@ -359,8 +378,7 @@ static bool send_up(struct conn *c, enum step *step)
 		c->rq->close_client = true;
 		return true;
 	case FLOW_BAD:
-		*step = c->rq->answered ? conn_leave(c, END_CLIENT_BAD)
-					: reply_failure(c, 400, END_CLIENT_BAD);
+		*step = fail(c, 400, END_CLIENT_BAD);
 		return false;
 	case FLOW_SHORT:
 	case FLOW_SOURCE:
@@ -395,24 +413,26 @@ static enum step send_down(struct conn *c)
 	return STEP_WAIT;
 }
 
+/* One response's head, once the interim one before it is with the client. */
+static enum step next_head(struct conn *c)
+{
+	enum flow_answer before = flow_flush(c, &c->down);
+	enum step step = before == FLOW_ENDED ? await_answer(c) : STEP_WAIT;
+
+	if (before == FLOW_SINK)
+		return conn_leave(c, END_CLIENT_BROKE);
+	if (step == STEP_WAIT && c->state == STATE_FORWARD)
+		flow_watch(c);
+	return step;
+}
+
 enum step forward_step(struct conn *c)
 {
 	enum step step;
 
 	if (!send_up(c, &step))
 		return step;
-	while (!c->rq->answered) {
-		step = await_answer(c);
-		if (step == STEP_ON && c->state == STATE_FORWARD)
-			continue;
-		if (step == STEP_WAIT && c->state == STATE_FORWARD) {
-			if (flow_flush(c, &c->down) == FLOW_SINK) /* interim responses */
-				return conn_leave(c, END_CLIENT_BROKE);
-			flow_watch(c);
-		}
-		return step;
-	}
-	return send_down(c);
+	return c->rq->answered ? send_down(c) : next_head(c);
 }
 
 enum step forward_late(struct conn *c)
@@ -424,7 +444,5 @@ enum step forward_late(struct conn *c)
 		loop_add(&c->timer, bound - silent);
 		return STEP_WAIT;
 	}
-	if (c->rq->answered)
-		return conn_leave(c, END_STALLED);
-	return reply_failure(c, 504, END_STALLED);
+	return fail(c, 504, END_STALLED);
 }

@@ -7,6 +7,7 @@
 #include "buf.h"
 #include "clock.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -256,6 +257,8 @@ enum step reply_linger(struct conn *c)
 	while (end->ready & LOOP_READ) {
 		n = recv(end->fd, c->w->scratch, FLOW_BUFFER, 0);
 		end->ready &= (uint8_t)~LOOP_READ;
+		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+			break;
 		if (n <= 0)
 			return conn_leave(c, END_REFUSED);
 		c->rq->lingered += (size_t)n;
