@@ -1,8 +1,9 @@
 /* stile-policy check: is the file right, and does it say what it seems to say? */
-#include "policy_open.h"
+#include "policy_commands.h"
 
 #include "clock.h"
 #include "jsonout.h"
+#include "opened.h"
 
 static const struct cli_option options[] = {
 	{0, "at", "TIME", false,

@@ -3,7 +3,8 @@
 #define STILE_POLICY_EXPLAIN_H
 
 #include "explain.h"
-#include "policy_open.h"
+#include "opened.h"
+#include "policy_commands.h"
 
 #define GROUPS_MAX 256
 #define LABEL_MAX  1200 /* every service of a host, joined */

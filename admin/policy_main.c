@@ -1,5 +1,5 @@
 /* stile-policy: what administrators ask of policy files; needs no running proxy. */
-#include "policy_open.h"
+#include "policy_commands.h"
 
 static const struct cli_command *const commands[] = {&policy_check_command, &policy_explain_command,
 	&policy_test_command, &policy_service_command, &policy_passwd_command, NULL};

@@ -3,7 +3,7 @@
  * command line; the file is replaced as a whole and keeps its mode and owner, so that the proxy,
  * which may run as somebody else, can go on reading it.
  */
-#include "policy_open.h"
+#include "policy_commands.h"
 
 #include "file.h"
 

@@ -1,8 +1,9 @@
 /* stile-policy service: what a host is in the eyes of the policy, a line each. */
-#include "policy_open.h"
+#include "policy_commands.h"
 
 #include "explain.h"
 #include "jsonout.h"
+#include "opened.h"
 
 static const struct cli_option options[] = {
 	{0, "policy", "POLICY", false,

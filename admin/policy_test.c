@@ -1,9 +1,10 @@
 /* stile-policy test: does the policy answer what its tables of expectations say it must? */
-#include "policy_open.h"
+#include "policy_commands.h"
 
 #include "expect.h"
 #include "file.h"
 #include "jsonout.h"
+#include "opened.h"
 
 #include <stdlib.h>
 

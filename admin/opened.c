@@ -2,7 +2,7 @@
  * Compiling for the tools. policy_compile() wants a file, because a policy names other files beside
  * it; the catalogue alone is therefore compiled from a file that exists in memory only.
  */
-#include "policy_open.h"
+#include "opened.h"
 
 #include "file.h"
 #include "snapshot.h"

@@ -1,8 +1,7 @@
-/* A policy file compiled and mapped, for commands of stile-policy. */
-#ifndef STILE_POLICY_OPEN_H
-#define STILE_POLICY_OPEN_H
+/* A policy file compiled and mapped, for commands that ask it something. */
+#ifndef STILE_OPENED_H
+#define STILE_OPENED_H
 
-#include "cli.h"
 #include "policy.h"
 
 struct opened_policy {
@@ -23,8 +22,5 @@ void policy_close(struct opened_policy *o);
 #define HOST_CATEGORIES_MAX 64
 size_t host_categories(
 	const struct snapshot *s, const struct target *t, struct span out[HOST_CATEGORIES_MAX]);
-
-extern const struct cli_command policy_check_command, policy_explain_command, policy_test_command,
-	policy_service_command, policy_passwd_command;
 
 #endif
