@@ -346,23 +346,29 @@ static void turn_write(struct journal *j, struct turn *t)
 	j->unsynced += t->whole;
 }
 
+static void event_signal(struct journal *j)
+{
+	const uint64_t one = 1;
+
+	/* Full means signalled already; nothing else can fail here. */
+	if (write(j->event_fd, &one, sizeof one) < 0)
+		assert(errno == EAGAIN);
+}
+
 /* The tickets go back in their order, each with its own answer: the first `whole` records of the
  * batch are recorded, whatever became of the others. */
-static void turn_finish(struct journal *j, struct turn *t)
+static void turn_answer(struct journal *j, struct turn *t)
 {
 	size_t lost = j->working.n - t->whole, i = 0, paid = 0;
-	uint64_t doubtful = t->synced ? 0 : j->unsynced;
 
 	for (struct journal_ticket *k = j->working.head; k; k = k->next, i++) {
 		k->ok = i < t->whole && (t->synced || j->o.sync == JOURNAL_SYNC_PROCESS);
 		paid += cost(k->len);
 	}
-	if (doubtful)
-		j->unsynced = 0;
 	pthread_mutex_lock(&j->lock);
 	if (t->told)
 		loss_told(j, &t->loss);
-	loss_note(j, lost, doubtful, t->err.text);
+	loss_note(j, lost, 0, t->err.text);
 	segment_writer_tip(j->writer, &j->tip);
 	if (j->working.n) {
 		if (j->finished_tail)
@@ -376,19 +382,25 @@ static void turn_finish(struct journal *j, struct turn *t)
 	batch_clear(&j->working);
 }
 
-static void event_signal(struct journal *j)
+/* What a failed sync leaves in doubt. */
+static void turn_doubt(struct journal *j, const struct turn *t)
 {
-	const uint64_t one = 1;
+	uint64_t doubtful = t->synced ? 0 : j->unsynced;
 
-	/* Full means signalled already; nothing else can fail here. */
-	if (write(j->event_fd, &one, sizeof one) < 0)
-		assert(errno == EAGAIN);
+	if (!doubtful)
+		return;
+	j->unsynced = 0;
+	pthread_mutex_lock(&j->lock);
+	loss_note(j, 0, doubtful, t->err.text);
+	pthread_mutex_unlock(&j->lock);
 }
 
+/* Under PROCESS nobody waits for the disk: the answers go out before it is asked. */
 static void turn_do(struct journal *j, struct turn *t)
 {
 	uint64_t now = clock_mono_ms();
 	bool retry = (loss_any(&t->loss) || j->sync_failed) && now >= j->retry_due;
+	bool early = j->o.sync == JOURNAL_SYNC_PROCESS && j->working.n;
 	bool news = j->working.n || loss_any(&t->loss);
 
 	t->synced = true;
@@ -396,12 +408,20 @@ static void turn_do(struct journal *j, struct turn *t)
 		turn_write(j, t);
 	if (segment_writer_dirty(j->writer) && !j->sync_due)
 		j->sync_due = now + j->o.sync_ms;
+	if (early) {
+		failing_set(j, &t->err); /* whoever hears "no" may ask why */
+		turn_answer(j, t);
+		event_signal(j);
+		news = false;
+	}
 	if (j->o.sync == JOURNAL_SYNC_DISK || t->closing || (j->sync_due && now >= j->sync_due))
 		turn_sync(j, t);
 	if (j->write_failed || j->sync_failed)
 		j->retry_due = now + j->o.sync_ms;
 	news = failing_set(j, &t->err) || news;
-	turn_finish(j, t);
+	if (!early)
+		turn_answer(j, t);
+	turn_doubt(j, t);
 	if (news)
 		event_signal(j);
 }

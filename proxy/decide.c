@@ -149,7 +149,7 @@ static bool ask_limit(struct conn *c, const struct verdict *v)
 		return false;
 	snapshot_rule(rq->bundle->policy, (size_t)v->rule, &rule);
 	within = usage_rate_take(c->w->usage, person, rule.name, &rule.requests,
-		(uint64_t)clock_wall_ms() * 1000, &retry);
+		clock_mono_us(), &retry);
 	f->limit[f->limits].rule = (uint16_t)v->rule;
 	f->limit[f->limits].spent = within ? SPENT_NO : SPENT_YES;
 	f->limit[f->limits].retry_s = retry;

@@ -362,7 +362,7 @@ void ledger_person(struct conn *c, const struct span *groups, size_t n)
 	stamp(c, &r, &s);
 	snprintf(first, sizeof first, "person %s", s.day);
 	if (!usage_rate_take(c->w->usage, span_str(person), span_str(first), &daily,
-		    (uint64_t)clock_wall_ms() * 1000, &retry))
+		    clock_mono_us(), &retry))
 		return;
 	record_str(&r, FIELD_USER, span_str(person));
 	record_str(&r, FIELD_STRENGTH, SPAN("password"));
