@@ -15,6 +15,16 @@ def free_port():
         return s.getsockname()[1]
 
 
+def loopbacks():
+    """Addresses of loopback as nginx writes them; a container often has no IPv6."""
+    try:
+        with socket.socket(socket.AF_INET6) as s:
+            s.bind(("::1", 0))
+    except OSError:
+        return ["127.0.0.1"]
+    return ["127.0.0.1", "[::1]"]
+
+
 def wait_for(what, condition, seconds=20, every=0.05):
     """Returns the first true value of condition(); fails with `what` when the time is over."""
     end = time.monotonic() + seconds
@@ -136,7 +146,7 @@ class Nginx(Process):
         tls = ""
         if authority:
             key, pem = authority.leaf(list(names))
-            tls = f"listen 127.0.0.1:{self.https} ssl; listen [::1]:{self.https} ssl; ssl_certificate {pem}; ssl_certificate_key {key};"
+            tls = self.listen(self.https, " ssl") + f" ssl_certificate {pem}; ssl_certificate_key {key};"
         (d / "nginx.conf").write_text(f"""
 daemon off; master_process off; pid {d}/pid; error_log {d}/error.log warn; worker_rlimit_nofile 8192;
 events {{ worker_connections 4096; }}
@@ -144,7 +154,7 @@ http {{
   access_log {d}/access.log; client_max_body_size 0; keepalive_requests 100000;
   client_body_temp_path {d}/tmp/b; proxy_temp_path {d}/tmp/p; fastcgi_temp_path {d}/tmp/f; uwsgi_temp_path {d}/tmp/u; scgi_temp_path {d}/tmp/s;
   server {{
-    listen 127.0.0.1:{self.http}; listen [::1]:{self.http}; {tls}
+    {self.listen(self.http)} {tls}
     root {self.www};
     location /put/ {{ dav_methods PUT DELETE; create_full_put_path on; }}
     location = /ok {{ return 200 "ok\\n"; }}
@@ -154,6 +164,10 @@ http {{
 """)
         self.access = d / "access.log"
         super().__init__(folder, "nginx", ["nginx", "-p", d, "-c", d / "nginx.conf", "-e", d / "error.log"])
+
+    @staticmethod
+    def listen(port, more=""):
+        return " ".join(f"listen {a}:{port}{more};" for a in loopbacks())
 
     def start(self):
         super().start()
