@@ -14,7 +14,7 @@ struct zone_table {
 	size_t n;
 };
 
-static bool day_parse(const char *text, int64_t *day)
+bool day_number(const char *text, int64_t *day)
 {
 	struct tm tm = {0};
 	char again[11];
@@ -65,7 +65,7 @@ static bool day_typed(const char *text, int64_t today, int64_t *day)
 {
 	bool yesterday = strcmp(text, "yesterday") == 0;
 	if (!yesterday && strcmp(text, "today") != 0)
-		return day_parse(text, day);
+		return day_number(text, day);
 	*day = today - yesterday;
 	return true;
 }
@@ -97,8 +97,8 @@ static bool set_days(
 static void set_minutes(struct period *out, const struct zone_table *z, int64_t now_s)
 {
 	int64_t first = 0, last = 0;
-	day_parse(out->from, &first);
-	day_parse(out->to, &last);
+	day_number(out->from, &first);
+	day_number(out->to, &last);
 	int64_t begin = midnight(z, first), end = midnight(z, last + 1);
 	if (end > now_s)
 		end = now_s;
@@ -126,6 +126,17 @@ bool period_make(struct period *out, const char *from, const char *to, const cha
 void period_day(const struct period *p, size_t i, char out[11])
 {
 	int64_t first = 0;
-	day_parse(p->from, &first);
+	day_number(p->from, &first);
 	day_format(first + (int64_t)i, out);
+}
+
+bool period_index(const struct period *p, struct span day, size_t *i)
+{
+	char text[11];
+	int64_t first, at;
+	if (day.n != 10 || !span_copy(day, text, sizeof text) || !day_number(p->from, &first) ||
+		!day_number(text, &at) || at < first || (size_t)(at - first) >= p->days)
+		return false;
+	*i = (size_t)(at - first);
+	return true;
 }

@@ -20,5 +20,9 @@ bool period_make(struct period *out, const char *from, const char *to, const cha
 	int64_t now_s, struct err *e);
 /* The i-th day of it. */
 void period_day(const struct period *p, size_t i, char out[11]);
+/* Which day of it "YYYY-MM-DD" is; false: none. */
+bool period_index(const struct period *p, struct span day, size_t *i);
+/* Days since 1970-01-01 of a day that is one; false: it is none. */
+bool day_number(const char *text, int64_t *day);
 
 #endif

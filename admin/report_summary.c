@@ -406,8 +406,8 @@ static int read_and_report(const struct cli *c, const struct request *q)
 	bool progress = isatty(STDERR_FILENO);
 	if (!t)
 		return cli_fail(c, CLI_FOUND, "out of memory");
-	bool ok = q->source.journal ? source_journal_read(q->source.journal, t, progress, &e)
-				    : source_redis_read(q->source.redis, t, progress, &e);
+	bool ok = q->source.journal ? source_journal_read(q->source.journal, t, NULL, progress, &e)
+				    : source_redis_read(q->source.redis, t, NULL, progress, &e);
 	int code = ok ? report(c, q, t) : cli_fail(c, CLI_FOUND, "%s", e.text);
 	tally_free(t);
 	return code;

@@ -8,6 +8,7 @@
 struct reading {
 	struct tally *t;
 	struct record_decoder *decoder;
+	const struct raw_taker *raw; /* or NULL */
 	size_t node;
 	bool named;
 	unsigned percent; /* last told */
@@ -43,6 +44,17 @@ static bool counts(struct span body)
 	return true; /* no kind at all: the decoder says so */
 }
 
+static void give_raw(const struct reading *r, const struct record *rec)
+{
+	struct span day = record_get(rec, FIELD_DAY);
+	size_t i;
+	if (!period_index(tally_period(r->t), day, &i))
+		return;
+	tally_raw_day(r->t, r->node, day);
+	if (rec->kind == RECORD_ACCESS)
+		r->raw->take(r->raw->arg, rec);
+}
+
 static bool take(void *arg, const char *writer, const char *chain, uint64_t seq, struct span body)
 {
 	struct reading *r = arg;
@@ -57,6 +69,8 @@ static bool take(void *arg, const char *writer, const char *chain, uint64_t seq,
 	}
 	if (rec.kind == RECORD_MARK)
 		note_node(r, &rec);
+	if (r->raw)
+		give_raw(r, &rec);
 	size_t n = rollup_of(&rec, rollups);
 	for (size_t i = 0; i < n; i++)
 		tally_add(r->t, r->node, rollups[i].hash, rollups[i].day,
@@ -74,9 +88,10 @@ static void tell(void *arg, uint64_t done, uint64_t all)
 	fprintf(stderr, "\rreading the journal: %u%%", percent);
 }
 
-bool source_journal_read(const char *root, struct tally *t, bool progress, struct err *e)
+bool source_journal_read(const char *root, struct tally *t, const struct raw_taker *raw,
+	bool progress, struct err *e)
 {
-	struct reading r = {.t = t, .decoder = record_decoder_new()};
+	struct reading r = {.t = t, .raw = raw, .decoder = record_decoder_new()};
 	uint64_t bad = 0;
 	if (!r.decoder)
 		return err_set(e, "out of memory");

@@ -1,7 +1,8 @@
 /*
  * Redis as a source: the nodes, and for each node and day the two hashes of rollup.h. Hashes are
  * scanned, not fetched whole, so that neither side holds a large one at once; a scan may give a
- * field twice, hence the pool of fields seen.
+ * field twice, hence the pool of fields seen. Raw records, where they are wanted, are in a stream
+ * per node and day, read in pages.
  */
 #include "source.h"
 
@@ -13,10 +14,13 @@
 #include <stdlib.h>
 
 #define SCAN_COUNT "200"
+#define PAGE_COUNT "1000" /* records of a stream at once */
 
 struct reading {
 	struct redis *redis;
 	struct tally *t;
+	const struct raw_taker *raw; /* or NULL */
+	struct record_decoder *decoder;
 	size_t node;
 	bool progress;
 };
@@ -74,6 +78,61 @@ static bool read_hash(const struct reading *r, enum rollup_hash hash, struct spa
 	return ok;
 }
 
+/* --- one stream ------------------------------------------------------------------------------- */
+
+/* The "b" of [id, [name, value, …]]; empty where there is none. */
+static struct span body_of(const struct redis_reply *entry)
+{
+	if (entry->type != REDIS_ARRAY || entry->n != 2 || entry->v[1].type != REDIS_ARRAY)
+		return SPAN("");
+	const struct redis_reply *f = &entry->v[1];
+	for (size_t i = 0; i + 1 < f->n; i += 2)
+		if (span_is(f->v[i].str, "b"))
+			return f->v[i + 1].str;
+	return SPAN("");
+}
+
+/* Bodies under retention are empty; other kinds are no business of the taker. */
+static void take_entry(const struct reading *r, const struct redis_reply *entry)
+{
+	struct record rec;
+	struct span body = body_of(entry);
+	if (!body.n || !span_starts(body, SPAN("{\"k\":\"access\"")))
+		return;
+	if (record_decode(r->decoder, body, &rec, NULL))
+		r->raw->take(r->raw->arg, &rec);
+	else
+		tally_bad(r->t, 1);
+}
+
+/* Where the next page begins: behind the last entry. */
+static bool page_next(const struct redis_reply *a, char *from, size_t cap)
+{
+	const struct redis_reply *last = &a->v[a->n - 1];
+	from[0] = '(';
+	return last->type == REDIS_ARRAY && last->n == 2 &&
+	       span_copy(last->v[0].str, from + 1, cap - 1);
+}
+
+static bool read_stream(const struct reading *r, struct span node, struct span day, struct err *e)
+{
+	char key[KEY_MAX], from[64] = "-";
+	key_day(key, node, "log", day);
+	for (;;) {
+		const struct redis_reply *a = redis_words(
+			r->redis, e, "XRANGE", key, from, "+", "COUNT", PAGE_COUNT, (char *)NULL);
+		if (!a || a->type != REDIS_ARRAY)
+			return reply_wrong(a, "XRANGE", e);
+		if (a->n == 0)
+			return true;
+		tally_raw_day(r->t, r->node, day);
+		for (size_t i = 0; i < a->n; i++)
+			take_entry(r, &a->v[i]);
+		if (!page_next(a, from, sizeof from))
+			return reply_wrong(a, "XRANGE", e);
+	}
+}
+
 /* --- nodes and days --------------------------------------------------------------------------- */
 
 static bool read_node(struct reading *r, struct span node, struct err *e)
@@ -86,7 +145,8 @@ static bool read_node(struct reading *r, struct span node, struct err *e)
 		if (r->progress)
 			fprintf(stderr, "\rreading %.*s %s", SPAN_ARG(node), day);
 		if (!read_hash(r, ROLLUP_DAY, node, span_str(day), e) ||
-			!read_hash(r, ROLLUP_MIN, node, span_str(day), e))
+			!read_hash(r, ROLLUP_MIN, node, span_str(day), e) ||
+			(r->raw && !read_stream(r, node, span_str(day), e)))
 			return false;
 		if (tally_failed(r->t))
 			return err_set(e, "out of memory");
@@ -129,17 +189,20 @@ static bool read_all(struct reading *r, struct err *e)
 	return ok;
 }
 
-bool source_redis_read(const char *url, struct tally *t, bool progress, struct err *e)
+bool source_redis_read(
+	const char *url, struct tally *t, const struct raw_taker *raw, bool progress, struct err *e)
 {
 	struct redis_options o;
-	struct reading r = {.t = t, .progress = progress};
+	struct reading r = {.t = t, .raw = raw, .progress = progress};
 	if (!redis_url(url, &o, e))
 		return false;
 	r.redis = redis_connect(&o, e);
 	explicit_bzero(o.password, sizeof o.password);
 	if (!r.redis)
 		return false;
-	bool ok = read_all(&r, e);
+	r.decoder = record_decoder_new();
+	bool ok = r.decoder ? read_all(&r, e) : err_set(e, "out of memory");
+	record_decoder_free(r.decoder);
 	redis_free(r.redis);
 	return ok;
 }

@@ -4,6 +4,7 @@
  */
 #include "tally_inside.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define FIELD_ROOM 2048 /* of a field name's parts */
@@ -47,7 +48,8 @@ struct tally *tally_new(const struct period *p)
 	if (!t)
 		return NULL;
 	t->period = *p;
-	t->failed = intern_id(&t->names, SPAN("")) != NOBODY;
+	t->recorded = calloc(p->days ? p->days : 1, sizeof *t->recorded);
+	t->failed = intern_id(&t->names, SPAN("")) != NOBODY || !t->recorded;
 	return t;
 }
 
@@ -55,9 +57,12 @@ void tally_free(struct tally *t)
 {
 	if (!t)
 		return;
-	for (size_t i = 0; i < t->nodes; i++)
+	for (size_t i = 0; i < t->nodes; i++) {
 		free(t->node[i].name);
+		free(t->node[i].raw);
+	}
 	free(t->node);
+	free(t->recorded);
 	intern_free(&t->names);
 	intern_free(&t->combinations);
 	intern_free(&t->fields);
@@ -112,6 +117,32 @@ void tally_bad(struct tally *t, uint64_t n)
 uint64_t tally_bad_lines(const struct tally *t)
 {
 	return t->bad;
+}
+
+void tally_only(struct tally *t, struct span person)
+{
+	t->only = intern_id(&t->names, person);
+	t->failed |= t->only == INTERN_NONE;
+}
+
+void tally_raw_day(struct tally *t, size_t node, struct span day)
+{
+	struct tally_node *n = &t->node[node];
+	size_t i;
+	if (!period_index(&t->period, day, &i))
+		return;
+	if (!n->raw)
+		n->raw = calloc(t->period.days, sizeof *n->raw);
+	t->failed |= !n->raw;
+	if (!n->raw || n->raw[i])
+		return;
+	n->raw[i] = true;
+	n->raw_days++;
+}
+
+uint64_t tally_day_recorded(const struct tally *t, size_t i)
+{
+	return t->recorded[i];
 }
 
 bool tally_failed(const struct tally *t)
@@ -210,16 +241,64 @@ static const struct known *read_field(
 	return &t->known[id];
 }
 
+static void enter_as(struct tally *t, uint32_t person, const struct combination *c, uint32_t slot,
+	uint64_t a, uint64_t b)
+{
+	struct entry e = {.person = person, .slot = slot, .a = a, .b = b};
+	e.combination = intern_id(&t->combinations, span_of(c, sizeof *c));
+	if (e.combination == INTERN_NONE || !ledger_add(&t->ledger, &e))
+		t->failed = true;
+}
+
+/* "2026-11-02 facebook" */
+static uint32_t day_and_service(struct tally *t, const struct combination *c)
+{
+	char both[FIELD_ROOM];
+	struct span day = t->names.v[c->name[DIM_DAY]], service = t->names.v[c->name[DIM_SERVICE]];
+	int n = snprintf(both, sizeof both, "%.*s %.*s", SPAN_ARG(day), SPAN_ARG(service));
+	uint32_t id = intern_id(&t->names, span_of(both, (size_t)n));
+	t->failed |= id == INTERN_NONE;
+	return id == INTERN_NONE ? NOBODY : id;
+}
+
 static void enter(
 	struct tally *t, const struct known *k, uint32_t day, uint32_t slot, uint64_t a, uint64_t b)
 {
-	struct combination c;
-	struct entry e = {.person = k->person, .slot = slot, .a = a, .b = b};
+	struct combination c = {{NOBODY}};
+	if (t->only != NOBODY && k->person != t->only)
+		return;
 	memcpy(c.name, k->name, sizeof k->name);
 	c.name[DIM_DAY] = day;
-	e.combination = intern_id(&t->combinations, span_of(&c, sizeof c));
-	if (e.combination == INTERN_NONE || !ledger_add(&t->ledger, &e))
-		t->failed = true;
+	if (t->only != NOBODY)
+		c.name[DIM_DAY_SERVICE] = day_and_service(t, &c);
+	enter_as(t, k->person, &c, slot, a, b);
+}
+
+void tally_attempt(struct tally *t, const struct attempt *a)
+{
+	struct combination c;
+	uint32_t person = intern_id(&t->names, a->person);
+	bool ok = person != INTERN_NONE && !t->failed;
+	for (int d = 0; ok && d < DIM_COUNT; d++) {
+		c.name[d] = intern_id(&t->names, a->name[d]);
+		ok = c.name[d] != INTERN_NONE;
+	}
+	t->failed |= !ok;
+	if (!ok)
+		return;
+	enter_as(t, person, &c, SLOT_ATTEMPT, 1, 0);
+	if (a->refused)
+		enter_as(t, person, &c, SLOT_DENY, a->refused, 0);
+	if (a->limited)
+		enter_as(t, person, &c, SLOT_LIMIT, a->limited, 0);
+}
+
+static void note_recorded(struct tally *t, struct tally_node *node, uint32_t day, uint64_t add)
+{
+	size_t i;
+	node->checkpoints += add;
+	if (period_index(&t->period, t->names.v[day], &i))
+		t->recorded[i] += add;
 }
 
 static void count(struct tally *t, struct tally_node *node, const struct known *k,
@@ -230,7 +309,7 @@ static void count(struct tally *t, struct tally_node *node, const struct known *
 		[SLOT_LIMIT] = "limit",
 		[SLOT_CHALLENGE] = "challenge"};
 	if (span_is(metric, "checkpoint"))
-		node->checkpoints += add;
+		note_recorded(t, node, day, add);
 	else if (span_is(metric, "lost"))
 		node->lost += add;
 	else if (span_is(metric, "up"))

@@ -26,6 +26,7 @@ enum dim {
 struct figures {
 	uint64_t people; /* distinct pseudonyms; traffic without a login has none */
 	uint64_t accesses, refused, limited, challenges;
+	uint64_t attempts;     /* of what was refused or limited, retries as one */
 	uint64_t active, idle; /* minutes */
 	uint64_t up, down;     /* bytes */
 };
@@ -41,6 +42,8 @@ struct tally_node {
 	char *name;	      /* "" while unknown */
 	uint64_t checkpoints; /* minutes in which the node recorded */
 	uint64_t lost;	      /* records of which only the loss is known */
+	size_t raw_days;      /* days of the period of which raw records were seen */
+	bool *raw;	      /* which these are */
 };
 
 struct tally;
@@ -59,12 +62,28 @@ const struct tally_node *tally_node(const struct tally *t, size_t i);
  * passed over; what cannot be read counts as bad. */
 void tally_add(struct tally *t, size_t node, enum rollup_hash hash, struct span day,
 	struct span field, uint64_t add, struct span text);
+/* From now on figures are taken only of this person; minutes and counters by day and service, too.
+ */
+void tally_only(struct tally *t, struct span person);
+/* Raw records of that day were seen. */
+void tally_raw_day(struct tally *t, size_t node, struct span day);
+/* One attempt and the refusals that it came to; spans may be empty. */
+struct attempt {
+	struct span name[DIM_COUNT]; /* by enum dim; DAY must be one of the period */
+	struct span person;
+	uint64_t refused, limited;
+};
+void tally_attempt(struct tally *t, const struct attempt *a);
 void tally_bad(struct tally *t, uint64_t n);
 uint64_t tally_bad_lines(const struct tally *t);
 /* Memory ran out somewhere: no figure may be used. */
 bool tally_failed(const struct tally *t);
 
 void tally_total(struct tally *t, struct figures *out);
+/* Minutes in which a node recorded on the i-th day, of all nodes together. */
+uint64_t tally_day_recorded(const struct tally *t, size_t i);
+/* The last day with anything under that name; false: there is none. */
+bool tally_last_day(const struct tally *t, enum dim d, struct span name, char out[11]);
 /* Rows by `by`, sorted; caller frees *rows (keys belong to the tally). Rows of fewer than
  * `fold_below` people are folded into one, with the smallest other rows where the fold would hold
  * one row only, or fewer than `fold_below` people. Rows in which nobody is known (people 0) are not

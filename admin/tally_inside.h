@@ -16,6 +16,7 @@ enum slot {
 	SLOT_DENY,
 	SLOT_LIMIT,
 	SLOT_CHALLENGE,
+	SLOT_ATTEMPT,
 	SLOT_BYTES,
 	SLOT_COUNTERS, /* how many */
 	SLOT_FIRST_MINUTE = 16
@@ -27,7 +28,7 @@ struct combination {
 	uint32_t name[DIM_COUNT];
 };
 
-/* The names of a field, as numbers; the day is not among them. */
+/* The names of a field, as numbers: those before the day, which is no part of it. */
 struct known {
 	uint32_t person, name[DIM_DAY];
 };
@@ -39,6 +40,8 @@ struct tally {
 	struct known *known; /* by number of field */
 	size_t nknown, capknown;
 	struct ledger ledger;
+	uint64_t *recorded; /* minutes, by day of the period */
+	uint32_t only;	    /* the one person asked for; NOBODY: everybody */
 	struct tally_node *node;
 	size_t nodes;
 	uint64_t bad;

@@ -79,6 +79,9 @@ static void walk_counter(const struct walk *w, const struct entry *e)
 		f->up += e->a;
 		f->down += e->b;
 		break;
+	case SLOT_ATTEMPT:
+		f->attempts += e->a;
+		break;
 	case SLOT_COUNTERS:
 	case SLOT_FIRST_MINUTE:
 		break;
@@ -284,6 +287,12 @@ static void fold(struct breakdown *b, size_t row)
 	b->folded++;
 }
 
+/* How often the row was met: a tally holds accesses or attempts. */
+static uint64_t times(const struct figures *f)
+{
+	return f->accesses + f->attempts;
+}
+
 /* The row of fewest people, then fewest accesses, then the first by name. 0: none is left. */
 static size_t smallest(const struct breakdown *b, const struct tally *t)
 {
@@ -293,8 +302,8 @@ static size_t smallest(const struct breakdown *b, const struct tally *t)
 		if (f->people == 0 || is_folded(b, i))
 			continue;
 		bool less = f->people != g->people ? f->people < g->people
-			    : f->accesses != g->accesses
-				    ? f->accesses < g->accesses
+			    : times(f) != times(g)
+				    ? times(f) < times(g)
 				    : by_name(&t->names, b->name[i], b->name[best]) < 0;
 		if (best == 0 || less)
 			best = i;
@@ -328,13 +337,13 @@ static int in_report_order(const void *a, const void *b, void *by)
 	const struct figures *f = &x->f, *g = &y->f;
 	if (x->fold != y->fold)
 		return x->fold ? 1 : -1;
-	if (*(enum dim *)by != DIM_DAY) {
+	if (*(enum dim *)by != DIM_DAY && *(enum dim *)by != DIM_DAY_SERVICE) {
 		if ((x->key.n == 0) != (y->key.n == 0))
 			return x->key.n == 0 ? 1 : -1;
 		if (f->active != g->active)
 			return f->active > g->active ? -1 : 1;
-		if (f->accesses != g->accesses)
-			return f->accesses > g->accesses ? -1 : 1;
+		if (times(f) != times(g))
+			return times(f) > times(g) ? -1 : 1;
 	}
 	int c = memcmp(x->key.p, y->key.p, x->key.n < y->key.n ? x->key.n : y->key.n);
 	return c ? c : (x->key.n > y->key.n) - (x->key.n < y->key.n);
@@ -368,4 +377,18 @@ bool tally_rows(
 		breakdown_free(&b);
 	t->failed |= !ok;
 	return ok;
+}
+
+bool tally_last_day(const struct tally *t, enum dim d, struct span name, char out[11])
+{
+	struct span last = SPAN("");
+	uint32_t id = intern_find(&t->names, name);
+	for (size_t i = 0; id != INTERN_NONE && i < t->combinations.n; i++) {
+		struct combination c;
+		memcpy(&c, t->combinations.v[i].p, sizeof c);
+		struct span day = t->names.v[c.name[DIM_DAY]];
+		if (c.name[d] == id && day.n == 10 && (!last.n || memcmp(day.p, last.p, 10) > 0))
+			last = day;
+	}
+	return last.n && span_copy(last, out, 11);
 }

@@ -120,7 +120,7 @@ class Demo:
         self.ids = 0
 
     def person(self, i):
-        pseudonym = hmac.new(b"generated", b"%d/%d" % (self.args.seed, i), hashlib.sha256).hexdigest()[:32]
+        pseudonym = hmac.new(b"generated", b"%d/%d" % (self.args.seed, i), hashlib.sha256).hexdigest()[:24]
         role = self.rng.choices(ROLES, [r[1] for r in ROLES])[0]
         liked = self.rng.choices(SERVICES, [s[2] for s in SERVICES], k=4)
         return {"user": pseudonym, "role": role, "liked": liked, "keen": self.rng.gammavariate(2, 0.5)}

@@ -53,8 +53,8 @@ static struct tally *tally_of(bool redis, const struct period *p)
 	char url[64];
 	struct tally *t = tally_new(p);
 	snprintf(url, sizeof url, "redis://127.0.0.1:%u/0", server.port);
-	bool ok = redis ? source_redis_read(url, t, false, &e)
-			: source_journal_read("journal", t, false, &e);
+	bool ok = redis ? source_redis_read(url, t, NULL, false, &e)
+			: source_journal_read("journal", t, NULL, false, &e);
 	if (!ok)
 		fail_msg("%s", e.text);
 	return t;
