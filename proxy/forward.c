@@ -110,6 +110,10 @@ enum step forward_start(struct conn *c)
 	struct buf b;
 	bool ok;
 
+	/* what comes behind a 101 is a tunnel as well: where it would be refused it is not asked
+	 * for */
+	if (tunnel_wants_tls(c))
+		rq->head.upgrade = false;
 	buf_init(&b);
 	request_head(&rq->head, &b);
 	flow_free(&c->up);

@@ -13,7 +13,7 @@
 /* --- the first bytes ---------------------------------------------------------------------------
  */
 
-static bool tls_wanted(const struct conn *c)
+bool tunnel_wants_tls(const struct conn *c)
 {
 	const struct snapshot *p = c->access.bundle->policy;
 	struct rule_view rule;
@@ -72,9 +72,9 @@ static enum step relay(struct conn *c, const char *tls)
 {
 	struct request *rq = c->rq;
 
-	if (tls_wanted(c) && strcmp(tls, "tls") != 0)
-		return conn_leave(c, END_NOT_TLS);
 	c->access.tls = tls;
+	if (tunnel_wants_tls(c) && strcmp(tls, "tls") != 0)
+		return conn_leave(c, END_NOT_TLS);
 	if (!flow_put(&c->up, rq->bytes, rq->n))
 		return conn_leave(c, END_NO_MEMORY);
 	conn_drop_request(c);
@@ -120,7 +120,7 @@ enum step tunnel_hello(struct conn *c)
 	if (got < 0 || rq->n >= HELLO_MAX)
 		return relay(c, rq->n ? "other" : "none");
 	/* an origin that speaks first is heard, unless the policy waits for TLS */
-	if (!tls_wanted(c)) {
+	if (!tunnel_wants_tls(c)) {
 		enum flow_answer a = flow_pump(c, &c->down);
 
 		if (a == FLOW_SOURCE || a == FLOW_ENDED)

@@ -536,6 +536,21 @@ def test_origin_that_closes_while_the_client_is_slow_costs_no_cpu(stile, client)
     s.close()
 
 
+def test_origin_that_closes_behind_the_last_response_costs_no_cpu(stile):
+    def script(o, c, n):
+        get_head(c)
+        c.sendall(answer(b"fine"))
+        time.sleep(0.2)
+    s = raw(stile)
+    s.sendall(request(Origin(script), more="Connection: close\r\n"))
+    assert response(s)[1] == b"fine"
+    began = cpu_s(worker(stile))
+    time.sleep(1.2)  # it lingers, as the client does not close
+    assert cpu_s(worker(stile)) - began < 0.3
+    s.close()
+    pairs(stile, 1)
+
+
 def test_what_a_kept_origin_says_unasked_is_no_answer(stile):
     def script(o, c, n):
         get_head(c)
@@ -716,9 +731,37 @@ def test_tls_only(folder, started, tls_house):
     s.close()
     got = pairs(stile, 4)
     assert [e["reason"] for _, e in got] == ["client-closed", "not-tls", "not-tls", "client-closed"]
-    assert got[0][1]["tls"] == "tls" and got[1][1]["up"] == 0
+    assert [e["tls"] for _, e in got] == ["tls", "other", "none", "other"] and got[1][1]["up"] == 0
     wait_for("the origin's side", lambda: len(heard) == 3)
     assert sorted(heard) == [b"", b"", b"SSH-2.0-y\r\n"]
+
+
+@pytest.mark.parametrize("host, status", [("a.example", 200), ("opaque.example", 101)])
+def test_tls_only_holds_for_upgrades(folder, started, host, status):
+    def script(o, c, n):
+        if b"Upgrade: x" in get_head(c):
+            c.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n")
+        else:
+            c.sendall(answer(b"plain"))
+        c.recv(1)
+    stile = make(folder, started, tls_only=True, opaque=True)
+    s = raw(stile)
+    s.sendall(request(Origin(script), host=host, more="Upgrade: x\r\nConnection: upgrade\r\n"))
+    assert status_of(get_head(s).decode()) == status
+    s.close()
+    pairs(stile, 1)
+
+
+def test_a_101_that_nobody_asked_for_is_no_tunnel(stile):
+    def script(o, c, n):
+        get_head(c)
+        c.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nEVIL")
+        c.recv(1)
+    s = raw(stile)
+    s.sendall(request(Origin(script)))
+    head, body = response(s)
+    assert status_of(head.decode()) == 502 and b"EVIL" not in body
+    assert [e["reason"] for _, e in pairs(stile, 1)] == ["origin-bad"]
 
 
 def test_a_client_hello_in_pieces_and_another_name(folder, started, tls_house):
@@ -999,6 +1042,49 @@ def test_connections_reset_at_random_leave_nothing_behind(stile):
     a = collections.Counter(r["id"] for r in rs if r["k"] == "access" and r["verdict"] == "allow")
     e = collections.Counter(r["id"] for r in rs if r["k"] == "end")
     assert a == e and set(a.values()) == {1} and len(a) > 100
+
+
+def test_clients_that_leave_while_something_is_under_way(folder, started):
+    """A login being checked, a name being looked up, a connection being opened: what comes back finds nobody, and harms nobody."""
+    policy = (POLICY_WIRE % ("roles: { staff = { everyone = true; }; };", "")).replace('name = "rest";', 'name = "rest"; roles = ["staff"];')
+    deaf = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)  # a name server that hears all and says nothing
+    deaf.bind(("127.0.0.1", 0))
+    stile = Stile(folder, policy=policy, names=NAMES, workers=1, users=("anna",), more=TIMEOUTS)
+    stile.config.write_text(stile.config.read_text().replace("127.0.0.1@9", f"127.0.0.1@{deaf.getsockname()[1]}"))
+    started(stile)
+    blackhole = socket.create_server(("127.0.0.1", 0), backlog=0)
+    filler = [socket.socket() for _ in range(4)]
+    for f in filler:
+        f.setblocking(False)
+        f.connect_ex(blackhole.getsockname())
+    o, pid = Origin(echo_path), worker(stile)
+    warm = raw(stile)
+    warm.sendall(request(o, more=basic("anna") + "\r\n"))
+    assert response(warm)[1] == b"/ "
+    warm.close()
+    time.sleep(0.3)
+    before, dice = descriptors(pid), random.Random(3)
+    for i in range(120):
+        guess = "Proxy-Authorization: Basic " + base64.b64encode(f"anna:{dice.randrange(20)}".encode()).decode() + "\r\n"
+        right = basic("anna") + "\r\n"
+        s = raw(stile)
+        s.sendall(dice.choice((request(o, more=guess), request(o, host=f"n{i}.test", more=right), request(o, host=f"n{i}.example", more=right),
+                               f"CONNECT a.example:{blackhole.getsockname()[1]} HTTP/1.1\r\nHost: a.example\r\n{right}\r\n".encode())))
+        time.sleep(dice.random() * 0.02)
+        reset(s) if dice.random() < 0.8 else s.close()
+        if i == 60:
+            stile.policy_file.write_text(stile.policy_file.read_text() + "# changed\n")
+            stile.map(NAMES + ["more.example"])
+            stile.reload()
+    wait_for("descriptors come back", lambda: descriptors(pid) <= before, 15)
+    assert worker(stile) == pid
+    s = raw(stile)
+    s.sendall(request(o, more=basic("anna") + "\r\n"))
+    assert response(s)[1] == b"/ "
+    stile.stop()
+    rs = stile.journal_records()
+    a = collections.Counter(r["id"] for r in rs if r["k"] == "access" and r["verdict"] == "allow")
+    assert a == collections.Counter(r["id"] for r in rs if r["k"] == "end") and len(a) > 10
 
 
 def test_children_hold_only_their_own_descriptors(stile):
