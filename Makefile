@@ -32,7 +32,7 @@ SEES_admin  = base policy audit admin
 
 LIBS_base   = -lconfig -levent_core -lcrypto
 LIBS_policy = -lmaxminddb -lpsl -lidn2 -lxxhash
-LIBS_audit  = -lhiredis -ljansson -lpthread
+LIBS_audit  = -lhiredis -ljansson -lpthread -lssl
 LIBS_proxy  = -lsystemd -lunbound -lresolv -lcrypt -lssl
 LIBS_admin  =
 

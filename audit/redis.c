@@ -1,30 +1,22 @@
 /*
- * A Redis client that never waits longer than it was told. The socket and its deadlines are ours
- * (hiredis 0.14 has no usable ones); hiredis only writes and reads the protocol. Any trouble on the
- * way breaks the connection for good: what was answered and what was not is then for the caller to
- * find out from Redis itself.
+ * A Redis client that never waits longer than it was told. The wire and its deadlines are ours
+ * (hiredis 0.14 has no usable ones, and no TLS); hiredis only writes and reads the protocol. Any
+ * trouble on the way breaks the connection for good: what was answered and what was not is then for
+ * the caller to find out from Redis itself.
  */
 #include "redis.h"
 
 #include "buf.h"
 #include "clock.h"
 #include "digest.h"
+#include "redis_wire.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <hiredis/hiredis.h>
-#include <fcntl.h>
-#include <netdb.h>
-#include <netinet/tcp.h>
-#include <poll.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
-#include <sys/socket.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 #define TIMEOUT_DEFAULT_MS 5000
 #define FLUSH_BYTES	   (64U << 10)
@@ -37,8 +29,9 @@ typedef int array_count;
 #endif
 
 struct redis {
-	int fd;
+	struct wire *wire;
 	bool broken;
+	enum cause why; /* it broke, or the last answer was an error */
 	unsigned timeout_ms;
 	uint64_t until; /* of redis_deadline, or 0 */
 	struct buf out; /* formatted, not written yet */
@@ -142,18 +135,18 @@ static bool url_unix(struct span rest, struct redis_options *out)
 bool redis_url(const char *url, struct redis_options *out, struct err *e)
 {
 	struct span s = span_str(url);
-	const struct span tcp = SPAN("redis://"), local = SPAN("unix:");
-	*out = (struct redis_options){.timeout_ms = 0};
-	if (span_starts(s, SPAN("rediss://")))
-		return err_set(e, "rediss:// (TLS) is not supported: use redis:// or unix:");
+	const struct span tcp = SPAN("redis://"), tls = SPAN("rediss://"), local = SPAN("unix:");
+	*out = (struct redis_options){.tls = span_starts(s, tls)};
 	bool ok = false;
 	if (span_starts(s, tcp))
 		ok = url_tcp(span_of(s.p + tcp.n, s.n - tcp.n), out);
+	else if (out->tls)
+		ok = url_tcp(span_of(s.p + tls.n, s.n - tls.n), out);
 	else if (span_starts(s, local))
 		ok = url_unix(span_of(s.p + local.n, s.n - local.n), out);
 	return ok ||
 	       err_set(e, "not a Redis address: expected redis://[user[:password]@]host[:port]"
-			  "[/db] or unix:/path[?db=N]");
+			  "[/db], rediss:// with the same, or unix:/path[?db=N]");
 }
 
 /* --- deadlines -------------------------------------------------------------------------------- */
@@ -163,183 +156,12 @@ static uint64_t deadline(const struct redis *r)
 	return r->until ? r->until : clock_mono_ms() + r->timeout_ms;
 }
 
-/* False when the moment has come; what is ready by then still counts. */
-static bool wait_for(int fd, short what, uint64_t until)
-{
-	for (;;) {
-		uint64_t now = clock_mono_ms();
-		struct pollfd p = {.fd = fd, .events = what};
-		int n = poll(&p, 1, now >= until ? 0 : (int)(until - now));
-		if (n > 0)
-			return true;
-		if (n == 0 && now >= until)
-			return false;
-		if (n < 0 && errno != EINTR)
-			return false;
-	}
-}
-
 void redis_deadline(struct redis *r, uint64_t mono_ms)
 {
 	r->until = mono_ms;
 }
 
 /* --- connecting ------------------------------------------------------------------------------- */
-
-/* getaddrinfo has no deadline, so it runs in a thread that outlives an impatient caller; the last
- * of the two frees. */
-struct lookup {
-	pthread_mutex_t lock;
-	bool left, done; /* the caller is gone; the answer is there */
-	int wake;
-	int error;
-	struct addrinfo *found;
-	char host[256], port[8];
-};
-
-static void lookup_free(struct lookup *l)
-{
-	if (l->found)
-		freeaddrinfo(l->found);
-	close(l->wake);
-	pthread_mutex_destroy(&l->lock);
-	free(l);
-}
-
-static void *lookup_run(void *arg)
-{
-	struct lookup *l = arg;
-	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
-	struct addrinfo *found = NULL;
-	int error = getaddrinfo(l->host, l->port, &hints, &found);
-
-	pthread_mutex_lock(&l->lock);
-	l->found = found;
-	l->error = error;
-	l->done = true;
-	bool left = l->left;
-	if (!left)
-		(void)!write(l->wake, &(uint64_t){1}, sizeof(uint64_t));
-	pthread_mutex_unlock(&l->lock);
-	if (left)
-		lookup_free(l);
-	return NULL;
-}
-
-static struct lookup *lookup_start(const struct redis_options *o)
-{
-	struct lookup *l = calloc(1, sizeof *l);
-	if (!l)
-		return NULL;
-	pthread_mutex_init(&l->lock, NULL);
-	snprintf(l->host, sizeof l->host, "%s", o->host);
-	snprintf(l->port, sizeof l->port, "%u", o->port);
-	l->wake = eventfd(0, EFD_CLOEXEC);
-
-	pthread_t thread;
-	pthread_attr_t attr;
-	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	bool ok = l->wake >= 0 && pthread_create(&thread, &attr, lookup_run, l) == 0;
-	pthread_attr_destroy(&attr);
-	if (ok)
-		return l;
-	lookup_free(l);
-	return NULL;
-}
-
-/* The caller frees with freeaddrinfo. */
-static struct addrinfo *lookup(const struct redis_options *o, uint64_t until, struct err *e)
-{
-	struct addrinfo *found = NULL;
-	char port[8];
-	snprintf(port, sizeof port, "%u", o->port);
-	const struct addrinfo literal = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST};
-	if (getaddrinfo(o->host, port, &literal, &found) == 0)
-		return found;
-
-	struct lookup *l = lookup_start(o);
-	if (!l) {
-		err_sys(e, "Redis: cannot look up %s", o->host);
-		return NULL;
-	}
-	wait_for(l->wake, POLLIN, until);
-	pthread_mutex_lock(&l->lock);
-	bool done = l->done;
-	found = l->found;
-	l->found = NULL;
-	l->left = true;
-	int error = l->error;
-	pthread_mutex_unlock(&l->lock);
-	if (!found)
-		err_set(e, "Redis: cannot look up %s: %s", o->host,
-			done ? gai_strerror(error) : "no answer in time");
-	if (done)
-		lookup_free(l);
-	return found;
-}
-
-static int dial(const struct sockaddr *sa, socklen_t len, uint64_t until)
-{
-	int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -1;
-	int error = 0;
-	if (connect(fd, sa, len) != 0) {
-		error = errno;
-		if (error == EINPROGRESS) {
-			socklen_t n = sizeof error;
-			if (!wait_for(fd, POLLOUT, until))
-				error = ETIMEDOUT;
-			else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &n) != 0)
-				error = errno;
-		}
-	}
-	if (error == 0)
-		return fd;
-	close(fd);
-	errno = error;
-	return -1;
-}
-
-static int dial_unix(const struct redis_options *o, uint64_t until)
-{
-	struct sockaddr_un un = {.sun_family = AF_UNIX};
-	if (!span_copy(span_str(o->host), un.sun_path, sizeof un.sun_path)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	return dial((const struct sockaddr *)&un, sizeof un, until);
-}
-
-static int dial_any(const struct addrinfo *found, uint64_t until)
-{
-	int fd = -1;
-	for (const struct addrinfo *a = found; a && fd < 0; a = a->ai_next)
-		fd = dial(a->ai_addr, a->ai_addrlen, until);
-	if (fd >= 0)
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-	return fd;
-}
-
-static int open_socket(const struct redis_options *o, uint64_t until, struct err *e)
-{
-	int fd;
-	if (o->host[0] == '/') {
-		fd = dial_unix(o, until);
-	} else {
-		struct addrinfo *found = lookup(o, until, e);
-		if (!found)
-			return -1;
-		fd = dial_any(found, until);
-		freeaddrinfo(found);
-	}
-	if (fd < 0 && o->host[0] == '/')
-		err_sys(e, "Redis: cannot connect to %s", o->host);
-	else if (fd < 0)
-		err_sys(e, "Redis: cannot connect to %s port %u", o->host, o->port);
-	return fd;
-}
 
 /* A count is believed before its elements came, so it is bounded before memory is taken for it. */
 static void *array_within_limit(const redisReadTask *task, array_count n)
@@ -369,15 +191,18 @@ static bool accepted(const char *what, const struct redis_reply *a, struct err *
 		return false;
 	if (a->type != REDIS_ERROR)
 		return true;
-	return err_set(e, "Redis: %s: %.*s", what, SPAN_ARG(a->str));
+	return err_set(e, "Redis: %s: %.*s", what, a->str.n > 300 ? 300 : (int)a->str.n, a->str.p);
 }
 
+/* What Redis answers to a login is about the login, whatever words it takes. */
 static bool log_in(struct redis *r, const struct redis_options *o, struct err *e)
 {
 	if (o->password[0] || o->user[0]) {
 		const struct redis_reply *a =
 			o->user[0] ? redis_words(r, e, "AUTH", o->user, o->password, NULL)
 				   : redis_words(r, e, "AUTH", o->password, NULL);
+		if (r->why == CAUSE_REFUSED)
+			r->why = CAUSE_PASSWORD;
 		if (!accepted("AUTH", a, e))
 			return false;
 	}
@@ -388,31 +213,55 @@ static bool log_in(struct redis *r, const struct redis_options *o, struct err *e
 	return accepted("SELECT", redis_words(r, e, "SELECT", db, NULL), e);
 }
 
-struct redis *redis_connect(const struct redis_options *o, struct err *e)
+static bool arrive(struct redis *r, const struct redis_options *o, struct err *e)
+{
+	struct redis_options with = *o;
+	with.timeout_ms = r->timeout_ms;
+	r->until = clock_mono_ms() + r->timeout_ms;
+	r->wire = wire_open(&with, r->until, &r->why, e);
+	explicit_bzero(&with, sizeof with);
+	if (!r->wire)
+		return false;
+	if (!reader_start(r)) {
+		r->why = CAUSE_LOCAL;
+		return err_set(e, "Redis: out of memory");
+	}
+	const bool in = log_in(r, o, e);
+	if (r->out.p) /* it held the password */
+		explicit_bzero(r->out.p, r->out.cap);
+	r->until = 0;
+	return in;
+}
+
+struct redis *redis_open(const struct redis_options *o, enum cause *why, struct err *e)
 {
 	struct redis *r = calloc(1, sizeof *r);
 	if (!r) {
 		err_sys(e, "Redis");
+		*why = CAUSE_LOCAL;
 		return NULL;
 	}
 	buf_init(&r->out);
 	r->timeout_ms = o->timeout_ms ? o->timeout_ms : TIMEOUT_DEFAULT_MS;
-	uint64_t until = clock_mono_ms() + r->timeout_ms;
-	r->fd = open_socket(o, until, e);
-	r->until = until;
-	if (r->fd < 0)
-		goto out;
-	if (!reader_start(r)) {
-		err_set(e, "Redis: out of memory");
-		goto out;
-	}
-	if (!log_in(r, o, e))
-		goto out;
-	r->until = 0;
-	return r;
-out:
+	if (arrive(r, o, e))
+		return r;
+	*why = r->why;
 	redis_free(r);
 	return NULL;
+}
+
+struct redis *redis_connect(const struct redis_options *o, struct err *e)
+{
+	enum cause why = CAUSE_NONE;
+	struct redis *r = redis_open(o, &why, e);
+	if (!r)
+		cause_advise(why, e);
+	return r;
+}
+
+enum cause redis_why(const struct redis *r)
+{
+	return r->why;
 }
 
 static void reply_drop(struct redis *r)
@@ -431,41 +280,25 @@ void redis_free(struct redis *r)
 	reply_drop(r);
 	if (r->reader)
 		redisReaderFree(r->reader);
-	if (r->fd >= 0)
-		close(r->fd);
+	wire_free(r->wire);
 	buf_free(&r->out);
 	free(r);
 }
 
 /* --- sending ---------------------------------------------------------------------------------- */
 
-static bool broken(struct redis *r)
+static bool broken(struct redis *r, enum cause why)
 {
 	r->broken = true;
+	r->why = why;
 	return false;
 }
 
 static bool flush(struct redis *r, struct err *e)
 {
-	uint64_t until = deadline(r);
-	size_t at = 0;
-	while (at < r->out.n) {
-		ssize_t n = send(r->fd, r->out.p + at, r->out.n - at, MSG_NOSIGNAL);
-		if (n > 0) {
-			at += (size_t)n;
-			continue;
-		}
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno != EAGAIN) {
-			err_sys(e, "Redis: writing failed");
-			return broken(r);
-		}
-		if (!wait_for(r->fd, POLLOUT, until)) {
-			err_set(e, "Redis: takes no command within %u ms", r->timeout_ms);
-			return broken(r);
-		}
-	}
+	enum cause why = CAUSE_NONE;
+	if (!wire_write(r->wire, r->out.p, r->out.n, deadline(r), &why, e))
+		return broken(r, why);
 	buf_reset(&r->out);
 	return true;
 }
@@ -497,7 +330,7 @@ bool redis_send(struct redis *r, const struct span *argv, size_t n, struct err *
 		return err_set(e, "Redis: the connection is broken");
 	if (!format(r, argv, n)) {
 		err_set(e, "Redis: out of memory");
-		return broken(r);
+		return broken(r, CAUSE_LOCAL);
 	}
 	return r->out.n < FLUSH_BYTES || flush(r, e);
 }
@@ -551,41 +384,31 @@ static const struct redis_reply *take_reply(struct redis *r, struct err *e)
 	r->tree = malloc(count_nodes(r->reply) * sizeof *r->tree);
 	if (!r->tree) {
 		err_set(e, "Redis: out of memory");
-		broken(r);
+		broken(r, CAUSE_LOCAL);
 		return NULL;
 	}
 	struct redis_reply *next = r->tree + 1;
 	translate(r->reply, r->tree, &next);
 	r->fed = 0;
+	r->why = r->tree->type == REDIS_ERROR ? cause_of_answer(r->tree->str) : CAUSE_NONE;
 	return r->tree;
 }
 
 static bool feed(struct redis *r, uint64_t until, struct err *e)
 {
 	char mem[16384];
-	ssize_t n = recv(r->fd, mem, sizeof mem, 0);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-		if (wait_for(r->fd, POLLIN, until))
-			return true;
-		err_set(e, "Redis: no answer within %u ms", r->timeout_ms);
-		return broken(r);
-	}
-	if (n < 0) {
-		err_sys(e, "Redis: reading failed");
-		return broken(r);
-	}
-	if (n == 0) {
-		err_set(e, "Redis: the server closed the connection");
-		return broken(r);
-	}
-	r->fed += (size_t)n;
+	enum cause why = CAUSE_NONE;
+	const size_t n = wire_read(r->wire, mem, sizeof mem, until, &why, e);
+	if (n == 0)
+		return broken(r, why);
+	r->fed += n;
 	if (r->fed > REDIS_REPLY_BYTES) {
 		err_set(e, "Redis: an answer is longer than %u bytes", REDIS_REPLY_BYTES);
-		return broken(r);
+		return broken(r, CAUSE_PROTOCOL);
 	}
-	if (redisReaderFeed(r->reader, mem, (size_t)n) != REDIS_OK) {
+	if (redisReaderFeed(r->reader, mem, n) != REDIS_OK) {
 		err_set(e, "Redis: %s", r->reader->errstr);
-		return broken(r);
+		return broken(r, CAUSE_PROTOCOL);
 	}
 	return true;
 }
@@ -604,7 +427,7 @@ const struct redis_reply *redis_receive(struct redis *r, struct err *e)
 		void *whole = NULL;
 		if (redisReaderGetReply(r->reader, &whole) != REDIS_OK) {
 			err_set(e, "Redis: not understood: %s", r->reader->errstr);
-			broken(r);
+			broken(r, CAUSE_PROTOCOL);
 			return NULL;
 		}
 		r->reply = whole;

@@ -1,10 +1,12 @@
 /*
- * A blocking Redis client with deadlines: our socket, hiredis as codec. Only redis.c knows hiredis.
+ * A blocking Redis client with deadlines: our socket and TLS, hiredis as codec. Only redis.c knows
+ * hiredis, only redis_wire.c OpenSSL.
  * For processes that may wait (shipper, report); the data path has no Redis.
  */
 #ifndef STILE_REDIS_H
 #define STILE_REDIS_H
 
+#include "cause.h"
 #include "err.h"
 #include "span.h"
 
@@ -16,12 +18,15 @@ struct redis_options {
 	unsigned db;
 	char user[128], password[256];
 	unsigned timeout_ms; /* for connecting and for each answer; 0: 5000 */
+	bool tls;
+	struct span ca; /* PEM: the server's certificate must lead to one of these. The caller's */
 };
 
 #define REDIS_REPLY_BYTES    (64U << 20) /* a longer answer breaks the connection */
 #define REDIS_REPLY_ELEMENTS (1U << 20)	 /* of one array; arrays nest seven deep at most */
 
-/* redis://[user[:password]@]host[:port][/db] or unix:/path[?db=N]. %XX in user and password. */
+/* redis://[user[:password]@]host[:port][/db], rediss:// with the same (TLS), or unix:/path[?db=N].
+ * %XX in user and password. */
 bool redis_url(const char *url, struct redis_options *out, struct err *e);
 
 enum redis_type { REDIS_NIL, REDIS_INT, REDIS_STRING, REDIS_ARRAY, REDIS_ERROR };
@@ -33,7 +38,14 @@ struct redis_reply {
 	struct redis_reply *v; /* elements */
 };
 
+/* Connects and logs in. The error ends with what to do about it. */
 struct redis *redis_connect(const struct redis_options *o, struct err *e);
+/* The same, with the cause told apart from the error. */
+struct redis *redis_open(const struct redis_options *o, enum cause *why, struct err *e);
+/* Why the connection broke or the last answer was an error; CAUSE_NONE: neither. */
+enum cause redis_why(const struct redis *r);
+/* Holds the text certificates that can be read? */
+bool redis_ca_ok(struct span pem, struct err *e);
 void redis_free(struct redis *r);
 /* From now on everything must be over by this moment of the monotonic clock, however many commands
  * it takes; answers that are there already are still read after it. 0: the time-out of each answer

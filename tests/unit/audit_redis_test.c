@@ -1,6 +1,7 @@
 /* The Redis client against a real redis-server, and against peers that are worse than one. */
 #include "redis.h"
 
+#include "file.h"
 #include "redis_server.h"
 
 #include <pthread.h>
@@ -43,7 +44,10 @@ static void urls_are_read_or_refused(void **state)
 		{"unix:/run/redis.sock?db=3", "/run/redis.sock 0 3 - -"},
 		{"unix:relative", NULL},
 		{"unix:/x?dbb=3", NULL},
-		{"rediss://h", NULL},
+		{"rediss://h", "h 6379 0 - - tls"},
+		{"rediss://u:p@[::1]:7000/2", "::1 7000 2 u p tls"},
+		{"rediss:h", NULL},
+		{"rediss://", NULL},
 		{"http://h", NULL},
 		{"redis://", NULL},
 		{"redis:///0", NULL},
@@ -68,8 +72,9 @@ static void urls_are_read_or_refused(void **state)
 			assert_true(e.text[0]);
 			continue;
 		}
-		snprintf(got, sizeof got, "%s %u %u %s %s", o.host, o.port, o.db,
-			o.user[0] ? o.user : "-", o.password[0] ? o.password : "-");
+		snprintf(got, sizeof got, "%s %u %u %s %s%s", o.host, o.port, o.db,
+			o.user[0] ? o.user : "-", o.password[0] ? o.password : "-",
+			o.tls ? " tls" : "");
 		if (!cases[i].want)
 			fail_msg("%s was taken as %s", cases[i].url, got);
 		assert_string_equal(got, cases[i].want);
@@ -327,16 +332,213 @@ static void an_endless_answer_is_cut_off(void **state)
 	close(p.fd);
 }
 
+/* --- TLS and causes --------------------------------------------------------------------------- */
+
+/* Two authorities; of the first a certificate for localhost and one for another name. */
+static const char certificates[] =
+	"set -e; mkdir -p tls; cd tls; "
+	"ec='-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes'; "
+	"for ca in ours theirs; do openssl req -x509 $ec -days 30 -subj /CN=$ca -keyout $ca.key "
+	"-out $ca.pem; done; "
+	"leaf() { openssl req $ec -subj /CN=$1 -keyout $1.key -out $1.csr; "
+	"printf 'subjectAltName=%s\n' \"$2\" >$1.ext; "
+	"openssl x509 -req -in $1.csr -CA ours.pem -CAkey ours.key -CAcreateserial -days 20 "
+	"-extfile $1.ext -out $1.pem; }; "
+	"leaf right DNS:localhost,IP:127.0.0.1; leaf other DNS:redis.example";
+
+static struct buf ours, theirs;
+static struct redis_server tls_right, tls_other;
+static char port_right[8], port_other[8];
+
+static bool start_tls(
+	struct redis_server *s, char port[8], const char *ca, const char *pem, const char *key)
+{
+	snprintf(port, 8, "%u", free_port());
+	const char *const own[] = {"--tls-port", port, "--tls-auth-clients", "no",
+		"--tls-ca-cert-file", ca, "--tls-cert-file", pem, "--tls-key-file", key};
+	memcpy(s->more, own, sizeof own);
+	return redis_server_start(s, NULL, NULL);
+}
+
+static struct redis_options over_tls(const char *host, const char *port, const struct buf *ca)
+{
+	struct redis_options o = {.tls = true, .timeout_ms = 2000, .ca = buf_spanof(ca)};
+	snprintf(o.host, sizeof o.host, "%s", host);
+	o.port = (uint16_t)atoi(port);
+	return o;
+}
+
+static void tls_carries_any_bytes_both_ways(void **state)
+{
+	(void)state;
+	static const char *const hosts[] = {"localhost", "127.0.0.1"};
+	for (size_t h = 0; h < 2; h++) {
+		struct redis_options o = over_tls(hosts[h], port_right, &ours);
+		struct err e = {{0}};
+		struct redis *r = redis_connect(&o, &e);
+		if (!r)
+			fail_msg("%s: %s", hosts[h], e.text);
+		size_t n = 3 << 20;
+		char *big = malloc(n);
+		for (size_t i = 0; i < n; i++)
+			big[i] = (char)(i * 7 + i / 256);
+		const struct span set[] = {SPAN("SET"), SPAN("big"), span_of(big, n)};
+		assert_true(redis_command(r, set, 3, &e)->type == REDIS_STRING);
+		const struct redis_reply *a = redis_words(r, &e, "GET", "big", NULL);
+		assert_true(a && span_eq(a->str, set[2]));
+		free(big);
+		for (int i = 0; i < 3000; i++)
+			assert_true(redis_send(
+				r, (const struct span[]){SPAN("ECHO"), SPAN("x")}, 2, &e));
+		for (int i = 0; i < 3000; i++)
+			assert_true(span_is(redis_receive(r, &e)->str, "x"));
+		redis_free(r);
+	}
+}
+
+static void a_server_that_cannot_prove_itself_is_refused(void **state)
+{
+	(void)state;
+	const struct {
+		const char *host, *port;
+		const struct buf *ca;
+		enum cause why;
+		const char *text;
+	} cases[] = {
+		{"127.0.0.1", port_right, &theirs, CAUSE_CERTIFICATE, "is not accepted"},
+		{"127.0.0.1", port_other, &ours, CAUSE_CERTIFICATE_NAME, "mismatch"},
+		{"localhost", port_other, &ours, CAUSE_CERTIFICATE_NAME, "mismatch"},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct redis_options o = over_tls(cases[i].host, cases[i].port, cases[i].ca);
+		struct err e = {{0}};
+		enum cause why = CAUSE_NONE;
+		assert_null(redis_open(&o, &why, &e));
+		assert_string_equal(cause_word(why), cause_word(cases[i].why));
+		assert_non_null(strstr(e.text, cases[i].text));
+		assert_null(redis_connect(&o, &e));
+		assert_non_null(strstr(e.text, cause_advice(cases[i].why)));
+	}
+}
+
+static void tls_with_a_plain_server_and_the_other_way_round_are_told(void **state)
+{
+	(void)state;
+	struct err e = {{0}};
+	enum cause why = CAUSE_NONE;
+	struct redis_options o = over_tls("127.0.0.1", port_right, &ours);
+	o.port = tls_right.port;
+	o.timeout_ms = 300; /* Redis waits for the end of a line that never comes */
+	assert_null(redis_open(&o, &why, &e));
+	assert_string_equal(cause_word(why), "slow");
+	assert_non_null(strstr(e.text, "does this port speak TLS?"));
+	struct peer p = {.says = "HTTP/1.1 400 Bad Request\r\n\r\n", .repeat = 1};
+	peer_start(&p);
+	o.port = p.port;
+	assert_null(redis_open(&o, &why, &e));
+	assert_string_equal(cause_word(why), "tls");
+	pthread_join(p.thread, NULL);
+	close(p.fd);
+	o = over_tls("127.0.0.1", port_right, &ours);
+	o.tls = false;
+	struct redis *r = redis_open(&o, &why, &e);
+	assert_non_null(r);
+	assert_null(redis_words(r, &e, "PING", NULL));
+	assert_string_equal(cause_word(redis_why(r)), "closed");
+	redis_free(r);
+}
+
+static void a_stopped_server_costs_the_time_out_under_tls_too(void **state)
+{
+	(void)state;
+	struct err e = {{0}};
+	enum cause why = CAUSE_NONE;
+	struct redis_options o = over_tls("127.0.0.1", port_right, &ours);
+	o.timeout_ms = 300;
+	struct redis *r = redis_connect(&o, &e);
+	assert_non_null(r);
+	kill(tls_right.pid, SIGSTOP);
+	uint64_t begin = clock_mono_ms();
+	assert_null(redis_words(r, &e, "PING", NULL));
+	struct redis *second = redis_open(&o, &why, &e);
+	uint64_t took = clock_mono_ms() - begin;
+	kill(tls_right.pid, SIGCONT);
+	assert_null(second);
+	assert_string_equal(cause_word(redis_why(r)), "slow");
+	assert_string_equal(cause_word(why), "slow");
+	assert_true(took >= 580 && took < 2500);
+	redis_free(r);
+}
+
+static void error_answers_have_their_cause(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *answer, *word;
+	} cases[] = {
+		{"OOM command not allowed when used memory > 'maxmemory'.", "memory"},
+		{"WRONGPASS invalid username-password pair or user is disabled.", "password"},
+		{"NOAUTH Authentication required.", "password"},
+		{"NOPERM this user has no permissions to run the 'sadd' command", "acl"},
+		{"READONLY You can't write against a read only replica.", "readonly"},
+		{"LOADING Redis is loading the dataset in memory", "loading"},
+		{"MISCONF Redis is configured to save RDB snapshots", "disk"},
+		{"MOVED 15924 127.0.0.1:7001", "cluster"},
+		{"BUSY Redis is busy running a script.", "busy"},
+		{"ERR max number of clients reached", "closed"},
+		{"ERR unknown command", "refused"},
+		{"", "refused"},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		assert_string_equal(
+			cause_word(cause_of_answer(span_str(cases[i].answer))), cases[i].word);
+}
+
+static void what_is_no_certificate_is_no_authority(void **state)
+{
+	(void)state;
+	struct err e = {{0}};
+	assert_true(redis_ca_ok(buf_spanof(&ours), NULL));
+	assert_false(redis_ca_ok(SPAN(""), &e));
+	assert_false(redis_ca_ok(SPAN("-----BEGIN CERTIFICATE-----\nAAAA\n"), &e));
+	assert_non_null(strstr(e.text, "PEM"));
+}
+
+static int start_secure(void **state)
+{
+	(void)state;
+	char cwd[200];
+	static char right[2][300], other[2][300], ca[300];
+	if (system(certificates) != 0 || !getcwd(cwd, sizeof cwd))
+		return -1;
+	snprintf(right[0], 300, "%s/tls/right.pem", cwd);
+	snprintf(right[1], 300, "%s/tls/right.key", cwd);
+	snprintf(other[0], 300, "%s/tls/other.pem", cwd);
+	snprintf(other[1], 300, "%s/tls/other.key", cwd);
+	snprintf(ca, sizeof ca, "%s/tls/ours.pem", cwd);
+	if (!file_read("tls/ours.pem", 1 << 16, &ours, NULL) ||
+		!file_read("tls/theirs.pem", 1 << 16, &theirs, NULL))
+		return -1;
+	return start_tls(&tls_right, port_right, ca, right[0], right[1]) &&
+			       start_tls(&tls_other, port_other, ca, other[0], other[1])
+		       ? 0
+		       : -1;
+}
+
 static int start(void **state)
 {
 	(void)state;
-	return redis_server_start(&server, NULL, NULL) ? 0 : -1;
+	return redis_server_start(&server, NULL, NULL) ? start_secure(state) : -1;
 }
 
 static int stop(void **state)
 {
 	(void)state;
 	redis_server_kill(&server);
+	redis_server_kill(&tls_right);
+	redis_server_kill(&tls_other);
+	buf_free(&ours);
+	buf_free(&theirs);
 	return 0;
 }
 
@@ -354,6 +556,12 @@ int main(void)
 		cmocka_unit_test(one_deadline_bounds_many_commands),
 		cmocka_unit_test(bad_peers_break_the_connection_and_nothing_else),
 		cmocka_unit_test(an_endless_answer_is_cut_off),
+		cmocka_unit_test(tls_carries_any_bytes_both_ways),
+		cmocka_unit_test(a_server_that_cannot_prove_itself_is_refused),
+		cmocka_unit_test(tls_with_a_plain_server_and_the_other_way_round_are_told),
+		cmocka_unit_test(a_stopped_server_costs_the_time_out_under_tls_too),
+		cmocka_unit_test(error_answers_have_their_cause),
+		cmocka_unit_test(what_is_no_certificate_is_no_authority),
 	};
 	return cmocka_run_group_tests(tests, start, stop);
 }

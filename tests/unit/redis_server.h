@@ -25,6 +25,7 @@ struct redis_server {
 	pid_t pid;
 	uint16_t port;
 	char dir[64];
+	const char *more[24]; /* further options and values, NULL behind the last */
 };
 
 static inline uint16_t free_port(void)
@@ -72,9 +73,13 @@ static inline bool redis_server_start(struct redis_server *s, const char *more, 
 		int log = open("/dev/null", O_WRONLY | O_CLOEXEC);
 		dup2(log, 1);
 		dup2(log, 2);
-		execlp("redis-server", "redis-server", "--bind", "127.0.0.1", "--port", port,
+		const char *argv[48] = {"redis-server", "--bind", "127.0.0.1", "--port", port,
 			"--dir", s->dir, "--appendonly", "yes", "--appendfsync", "always", "--save",
-			"", "--unixsocket", "s.sock", more, value, (char *)NULL);
+			"", "--unixsocket", "s.sock", more, value};
+		size_t n = more ? 17 : 15;
+		for (size_t i = 0; s->more[i]; i++)
+			argv[n++] = s->more[i];
+		execvp(argv[0], (char *const *)(uintptr_t)argv);
 		_exit(127);
 	}
 	for (uint64_t end = clock_mono_ms() + 10000; clock_mono_ms() < end; usleep(20000))
