@@ -150,10 +150,14 @@ bool file_replace(const char *path, struct span content, mode_t mode, struct err
 
 bool file_make(const char *path, struct span content, mode_t mode, bool *made, struct err *e)
 {
-	char *temporary = make_temporary(path, content, mode, e);
+	char *temporary;
 	bool ok = true;
 
 	*made = false;
+	/* what is there may lie where nothing can be made, as credentials of systemd do */
+	if (access(path, F_OK) == 0)
+		return true;
+	temporary = make_temporary(path, content, mode, e);
 	if (!temporary)
 		return false;
 	/* link(2), unlike rename(2), never takes the place of a file that came in between */

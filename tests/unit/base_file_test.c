@@ -102,6 +102,18 @@ static void making_never_overwrites(void **state)
 	assert_int_equal(entries("d"), 2);
 }
 
+/* a key may lie in a folder that cannot be written to: credentials of systemd do */
+static void what_is_there_needs_no_place_to_write(void **state)
+{
+	struct err e = {""};
+	bool made = true;
+
+	(void)state;
+	assert_true(file_make("/proc/self/status", SPAN("two"), 0600, &made, &e));
+	assert_false(made);
+	assert_false(file_make("/proc/self/nothing", SPAN("two"), 0600, &made, &e));
+}
+
 static void reading_keeps_to_its_limit(void **state)
 {
 	struct buf b = {0};
@@ -188,6 +200,7 @@ int main(void)
 		IN_FOLDER(replacing_leaves_new_content_and_no_litter),
 		IN_FOLDER(failed_replacing_leaves_the_old_file_and_no_litter),
 		IN_FOLDER(making_never_overwrites),
+		IN_FOLDER(what_is_there_needs_no_place_to_write),
 		IN_FOLDER(reading_keeps_to_its_limit),
 		IN_FOLDER(folders_are_made_with_their_parents),
 		cmocka_unit_test(paths_are_relative_to_the_file_that_names_them),
