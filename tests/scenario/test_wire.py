@@ -1044,6 +1044,106 @@ def test_connections_reset_at_random_leave_nothing_behind(stile):
     assert a == e and set(a.values()) == {1} and len(a) > 100
 
 
+def read_body(s, head):
+    if b"transfer-encoding: chunked" not in head.lower():
+        return exactly(s, length_of(head))
+    body = b""
+    while n := int(get_line(s).split(b";")[0], 16):
+        body += exactly(s, n)
+        assert exactly(s, 2) == b"\r\n"
+    assert get_line(s) == b""
+    return body
+
+
+def get_line(s):
+    line = b""
+    while not line.endswith(b"\r\n"):
+        line += exactly(s, 1) or b"\r\n"
+    return line[:-2]
+
+
+def chunked(data, dice):
+    out, at = b"", 0
+    while at < len(data):
+        n = dice.choice((1, 7, 1000, 65536, 300000))
+        piece = data[at:at + n]
+        out += f"{len(piece):x}{dice.choice(('', ';x=y'))}\r\n".encode() + piece + b"\r\n"
+        at += n
+    return out + b"0\r\n\r\n"
+
+
+def test_random_traffic_is_answered_right(folder, started):
+    """Whatever the sizes, the framing and the pieces: each request gets its own answer, byte for byte, and its records add up."""
+    stile = make(folder, started, workers=2, more="")
+
+    def script(o, c, n):
+        dice = random.Random(n)
+        while head := get_head(c):
+            tag, kind = head.split(b" ")[1].split(b"?")
+            data = tag + b" " + read_body(c, head)
+            if kind == b"length":
+                c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(data) + (b"" if head.startswith(b"HEAD") else data))
+            elif kind == b"chunked":
+                c.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + (b"" if head.startswith(b"HEAD") else chunked(data, dice)))
+            else:
+                return c.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + (b"" if head.startswith(b"HEAD") else data))
+    o = Origin(script)
+    troubles, done = [], []
+
+    def client(seed):
+        dice = random.Random(seed)
+        s, pending = None, []
+
+        def pour(data):
+            at = 0
+            while at < len(data):
+                n = dice.choice((1, 10, 100, 5000, 1 << 20))
+                s.sendall(data[at:at + n])
+                at += n
+        try:
+            for i in range(40):
+                if s is None:
+                    s = raw(stile)
+                tag, kind = f"/{seed}-{i}", dice.choice(("length", "chunked", "close"))
+                method = dice.choice(("GET", "GET", "HEAD", "POST"))
+                data = dice.randbytes(dice.choice((0, 1, 100, 70000, 600000))) if method == "POST" else b""
+                framing = dice.choice((f"Content-Length: {len(data)}\r\n", "Transfer-Encoding: chunked\r\n")) if method == "POST" else ""
+                head = request(o, f"{tag}?{kind}", method, more=framing)
+                pour(head + (chunked(data, dice) if "chunked" in framing else data))
+                pending.append((tag, kind, method, data))
+                if kind != "close" and method != "POST" and dice.random() < 0.4:
+                    continue  # pipelined: the answers are read later
+                for tag, kind, method, data in pending:
+                    head = get_head(s)
+                    assert head.startswith(b"HTTP/1.1 200"), (tag, head)
+                    if method == "HEAD":
+                        body = None
+                    elif kind == "close":
+                        body = to_end(s)
+                    else:
+                        body = read_body(s, head)
+                    assert body is None or body == f"{tag} ".encode() + data, (tag, kind, method, len(data), body and body[:50])
+                    done.append(tag)
+                if pending[-1][1] == "close":
+                    s.close()
+                    s = None
+                pending = []
+            for tag, kind, method, data in pending:
+                head = get_head(s)
+                if method != "HEAD":
+                    assert read_body(s, head) == f"{tag} ".encode() + data
+                done.append(tag)
+        except Exception as e:
+            troubles.append((seed, e))
+    threads = [threading.Thread(target=client, args=(i,)) for i in range(8)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join(120)
+    assert not troubles and not o.troubles and len(done) == len(set(done)) == 320
+    assert {e["reason"] for _, e in pairs(stile, 320)} == {"done"}
+
+
 def test_clients_that_leave_while_something_is_under_way(folder, started):
     """A login being checked, a name being looked up, a connection being opened: what comes back finds nobody, and harms nobody."""
     policy = (POLICY_WIRE % ("roles: { staff = { everyone = true; }; };", "")).replace('name = "rest";', 'name = "rest"; roles = ["staff"];')
