@@ -121,9 +121,9 @@ fuzz:
 # --- everything the tests know -----------------------------------------------------------------------
 check: all unit layers scenario
 layers: all
-	@BUILD=$(BUILD) $(PYTHON) -m pytest -q -p no:cacheprovider tests/checks
+	@BUILD=$(BUILD) $(PYTHON) -m pytest -q -rs -p no:cacheprovider tests/checks
 scenario: all
-	@BUILD=$(BUILD) $(PYTHON) -m pytest -q -p no:cacheprovider tests/scenario
+	@BUILD=$(BUILD) $(PYTHON) -m pytest -q -rs -p no:cacheprovider tests/scenario
 asan:
 	@$(MAKE) --no-print-directory BUILD=build-asan OPT="-O1 -g" \
 		SAN="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer" \
