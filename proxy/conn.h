@@ -9,6 +9,7 @@
 #include "body.h"
 #include "bundle.h"
 #include "dial.h"
+#include "endpoint.h"
 #include "flow.h"
 #include "head.h"
 #include "identity.h"

@@ -3,11 +3,8 @@
 
 #include "conn.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 void flow_init(struct flow *f, int from)
 {
@@ -48,17 +45,12 @@ static void count(struct conn *c, const struct flow *f, size_t n)
 /* Sends to the flow's receiver. Returns bytes taken, 0 if it takes none now, -1 if it failed. */
 static ssize_t give(struct conn *c, struct flow *f, const char *p, size_t n)
 {
-	ssize_t sent;
+	ssize_t sent = endpoint_write(c, !f->from, p, n);
 
-	do
-		sent = send(c->side[!f->from].fd, p, n, MSG_NOSIGNAL);
-	while (sent < 0 && errno == EINTR);
 	if (sent > 0) {
 		count(c, f, (size_t)sent);
 		c->active_ms = c->w->now_ms;
 	}
-	if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-		sent = 0;
 	return sent;
 }
 
@@ -120,25 +112,18 @@ static bool follow(struct flow *f, char *p, size_t n, size_t *give, char **rest,
 /* One piece from the source to the receiver. */
 static enum flow_answer piece(struct conn *c, struct flow *f, size_t *moved)
 {
-	struct endpoint *end = &c->side[f->from];
 	char *p = c->w->scratch;
 	size_t ask = wanted(f), used, behind = 0;
 	char *rest = NULL;
 	ssize_t n, sent;
 
-	do
-		n = recv(end->fd, p, ask, 0);
-	while (n < 0 && errno == EINTR);
-	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-		end->ready &= (uint8_t)~LOOP_READ;
+	n = endpoint_read(c, f->from, p, ask);
+	if (n == ENDPOINT_AGAIN)
 		return FLOW_WAIT;
-	}
-	if (n < 0)
+	if (n == ENDPOINT_FAILED)
 		return FLOW_SOURCE;
 	if (n == 0)
 		return source_ended(f);
-	if ((size_t)n < ask) /* level-triggered: what comes later is told again */
-		end->ready &= (uint8_t)~LOOP_READ;
 	used = (size_t)n;
 	if (f->body && !follow(f, p, (size_t)n, &used, &rest, &behind))
 		return FLOW_BAD;
@@ -184,58 +169,4 @@ void flow_watch(struct conn *c)
 
 	endpoint_want(c, CLIENT, (!up && !c->up.ended ? LOOP_READ : 0) | (down ? LOOP_WRITE : 0));
 	endpoint_want(c, ORIGIN, (!down && !c->down.ended ? LOOP_READ : 0) | (up ? LOOP_WRITE : 0));
-}
-
-static void on_ready(struct conn *c, int side, short what)
-{
-	c->side[side].ready |= (uint8_t)(what & (LOOP_READ | LOOP_WRITE));
-	conn_step(c);
-}
-
-static void on_client(int fd, short what, void *arg)
-{
-	(void)fd;
-	on_ready(arg, CLIENT, what);
-}
-
-static void on_origin(int fd, short what, void *arg)
-{
-	(void)fd;
-	on_ready(arg, ORIGIN, what);
-}
-
-void endpoint_want(struct conn *c, int side, uint8_t want)
-{
-	struct endpoint *end = &c->side[side];
-
-	if (end->want == want || end->fd < 0)
-		return;
-	if (end->want)
-		loop_del(&end->ev);
-	end->want = want;
-	if (!want)
-		return;
-	loop_init(&end->ev, c->w->loop, end->fd, want | LOOP_PERSIST,
-		side == CLIENT ? on_client : on_origin, c);
-	loop_add(&end->ev, -1);
-}
-
-void endpoint_open(struct conn *c, int side, int fd)
-{
-	struct endpoint *end = &c->side[side];
-
-	end->fd = fd;
-	end->want = end->ready = 0;
-}
-
-void endpoint_close(struct conn *c, int side)
-{
-	struct endpoint *end = &c->side[side];
-
-	if (end->fd < 0)
-		return;
-	endpoint_want(c, side, 0);
-	close(end->fd);
-	end->fd = -1;
-	end->ready = 0;
 }

@@ -6,19 +6,7 @@
 #define STILE_FLOW_H
 
 #include "body.h"
-#include "loop.h"
-
-struct conn;
-
-enum { CLIENT, ORIGIN };
-
-/* One end: a socket and what is known of its readiness. */
-struct endpoint {
-	int fd;	       /* -1: none */
-	uint8_t want;  /* LOOP_READ | LOOP_WRITE: what the event is set for */
-	uint8_t ready; /* what the loop said and nobody used up yet */
-	struct loop_ev ev;
-};
+#include "endpoint.h"
 
 struct flow {
 	char *rest;	   /* bytes that the receiver has not taken yet; owned */
@@ -58,10 +46,5 @@ enum flow_answer flow_flush(struct conn *c, struct flow *f);
 /* Watches both ends for what the flows can use: reading where nothing is pending, writing where
  * something is. */
 void flow_watch(struct conn *c);
-
-/* Sets what the loop watches for; costs nothing when nothing changes. */
-void endpoint_want(struct conn *c, int side, uint8_t want);
-void endpoint_open(struct conn *c, int side, int fd);
-void endpoint_close(struct conn *c, int side);
 
 #endif

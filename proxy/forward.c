@@ -7,10 +7,8 @@
 #include "buf.h"
 #include "clock.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
 
 #define VIA	    "1.1 stile"
@@ -177,11 +175,8 @@ static void response_head(const struct request *rq, const struct head_response *
 static int receive(struct conn *c)
 {
 	struct request *rq = c->rq;
-	struct endpoint *end = &c->side[ORIGIN];
 	ssize_t n;
 
-	if (!(end->ready & LOOP_READ))
-		return 0;
 	if (rq->answer_n == rq->answer_cap) {
 		size_t cap = rq->answer_cap ? rq->answer_cap * 2 : 4096;
 		char *grown = cap <= 2 * HEAD_MAX ? realloc(rq->answer, cap) : NULL;
@@ -191,17 +186,11 @@ static int receive(struct conn *c)
 		rq->answer = grown;
 		rq->answer_cap = cap;
 	}
-	do
-		n = recv(end->fd, rq->answer + rq->answer_n, rq->answer_cap - rq->answer_n, 0);
-	while (n < 0 && errno == EINTR);
-	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-		end->ready &= (uint8_t)~LOOP_READ;
+	n = endpoint_read(c, ORIGIN, rq->answer + rq->answer_n, rq->answer_cap - rq->answer_n);
+	if (n == ENDPOINT_AGAIN)
 		return 0;
-	}
 	if (n <= 0)
 		return n == 0 ? -1 : -2;
-	if ((size_t)n < rq->answer_cap - rq->answer_n)
-		end->ready &= (uint8_t)~LOOP_READ;
 	rq->answer_n += (size_t)n;
 	c->active_ms = c->w->now_ms;
 	return 1;
@@ -355,13 +344,11 @@ static enum step finished(struct conn *c)
 
 void forward_break(struct conn *c)
 {
-	static const struct linger at_once = {.l_onoff = 1};
-
 	/* where only the end of the connection ends the message, a clean one would lie (RFC 9112 8)
 	 */
 	if (c->rq && c->rq->answered &&
 		(c->down.decode || c->rq->response.body == BODY_UNTIL_CLOSE))
-		setsockopt(c->side[CLIENT].fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+		endpoint_spoil(c, CLIENT);
 }
 
 /* The request's way up. True: go on. */

@@ -7,10 +7,8 @@
 #include "buf.h"
 #include "clock.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
 
 #define LINGER_BYTES (1u << 20)
@@ -229,7 +227,7 @@ enum step reply_failure(struct conn *c, int status, enum end_reason why)
 enum step reply_closing(struct conn *c)
 {
 	open_close_origin(c); /* nobody listens to it any more */
-	shutdown(c->side[CLIENT].fd, SHUT_WR);
+	endpoint_shut(c, CLIENT);
 	c->rq->lingered = 0;
 	endpoint_want(c, CLIENT, LOOP_READ);
 	return conn_move(c, STATE_LINGER);
@@ -252,21 +250,14 @@ enum step reply_step(struct conn *c)
 
 enum step reply_linger(struct conn *c)
 {
-	struct endpoint *end = &c->side[CLIENT];
 	ssize_t n;
 
-	while (end->ready & LOOP_READ) {
-		n = recv(end->fd, c->w->scratch, FLOW_BUFFER, 0);
-		end->ready &= (uint8_t)~LOOP_READ;
-		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
-			break;
-		if (n <= 0)
-			return conn_leave(c, END_REFUSED);
+	while ((n = endpoint_read(c, CLIENT, c->w->scratch, FLOW_BUFFER)) > 0) {
 		c->rq->lingered += (size_t)n;
 		if (c->rq->lingered > LINGER_BYTES)
 			return conn_leave(c, END_REFUSED);
 	}
-	return STEP_WAIT;
+	return n == ENDPOINT_AGAIN ? STEP_WAIT : conn_leave(c, END_REFUSED);
 }
 
 enum step reply_late(struct conn *c)

@@ -6,10 +6,8 @@
 
 #include "clock.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #define FIRST_READ 4096
 
@@ -38,30 +36,22 @@ bool request_keep(struct conn *c, const void *p, size_t n)
 	return true;
 }
 
-/* One recv into the request's buffer. 1: got some; 0: nothing now; -1: the client is gone. */
+/* One read into the request's buffer. 1: got some; 0: nothing now; -1: the client is gone. */
 static int receive(struct conn *c)
 {
 	struct request *rq = c->rq;
-	struct endpoint *end = &c->side[CLIENT];
 	ssize_t n;
 
-	if (!(end->ready & LOOP_READ))
-		return 0;
 	if (rq->n == rq->cap && !reserve(rq, rq->cap ? rq->cap * 2 : FIRST_READ))
 		return -1;
-	do
-		n = recv(end->fd, rq->bytes + rq->n, rq->cap - rq->n, 0);
-	while (n < 0 && errno == EINTR);
-	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-		end->ready &= (uint8_t)~LOOP_READ;
+	n = endpoint_read(c, CLIENT, rq->bytes + rq->n, rq->cap - rq->n);
+	if (n == ENDPOINT_AGAIN)
 		return 0;
-	}
 	if (n <= 0)
 		return -1;
 	if (rq->n == 0) /* the head's deadline begins with its first byte */
 		conn_move(c, STATE_HEAD);
 	rq->n += (size_t)n;
-	end->ready &= (uint8_t)~LOOP_READ;
 	return 1;
 }
 

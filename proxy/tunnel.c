@@ -8,7 +8,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 /* --- the first bytes ---------------------------------------------------------------------------
  */
@@ -35,7 +34,7 @@ enum step tunnel_start(struct conn *c)
 
 	c->access.status = 200;
 	/* the client has waited for this: its socket has room */
-	if (send(c->side[CLIENT].fd, answer, n, MSG_NOSIGNAL) != (ssize_t)n)
+	if (endpoint_write(c, CLIENT, answer, n) != (ssize_t)n)
 		return conn_leave(c, END_CLIENT_BROKE);
 	memmove(rq->bytes, rq->bytes + rq->head.size, rq->n - rq->head.size);
 	rq->n -= rq->head.size;
@@ -81,44 +80,47 @@ static enum step relay(struct conn *c, const char *tls)
 	return conn_move(c, STATE_RELAY);
 }
 
-/* 1: more bytes; 0: nothing now; -1: no more will come; -2: no memory for them. */
-static int receive(struct conn *c)
+/* The first bytes so far, as OpenSSL reads them. True: they say what the tunnel carries. */
+static bool recognised(struct conn *c, const char **tls)
 {
-	struct endpoint *end = &c->side[CLIENT];
-	ssize_t n;
+	struct request *rq = c->rq;
+	char name[HOST_MAX + 1] = "";
 
-	if (!(end->ready & LOOP_READ))
-		return 0;
-	n = recv(end->fd, c->w->scratch, HELLO_MAX, 0);
-	end->ready &= (uint8_t)~LOOP_READ;
-	if (n > 0)
-		return request_keep(c, c->w->scratch, (size_t)n) ? 1 : -2;
-	if (n == 0)
-		c->up.ended = true;
-	return n == 0 ? -1 : 0;
+	switch (hello_read(c->w->hello, span_of(rq->bytes, rq->n), name)) {
+	case HELLO_TLS:
+		note_name(c, name);
+		*tls = "tls";
+		return true;
+	case HELLO_OTHER:
+		*tls = "other";
+		return true;
+	case HELLO_MORE:
+		break;
+	}
+	*tls = "other";
+	return rq->n >= HELLO_MAX;
 }
 
 enum step tunnel_hello(struct conn *c)
 {
 	struct request *rq = c->rq;
-	char name[HOST_MAX + 1] = "";
-	int got = receive(c);
+	const char *tls;
+	ssize_t n;
 
-	if (got == -2)
-		return conn_leave(c, END_NO_MEMORY);
-	if (rq->n) {
-		switch (hello_read(c->w->hello, span_of(rq->bytes, rq->n), name)) {
-		case HELLO_TLS:
-			note_name(c, name);
-			return relay(c, "tls");
-		case HELLO_OTHER:
-			return relay(c, "other");
-		case HELLO_MORE:
-			break;
-		}
+	if (rq->n && recognised(c, &tls)) /* it came with the request's head */
+		return relay(c, tls);
+	while ((n = endpoint_read(c, CLIENT, c->w->scratch, HELLO_MAX)) > 0) {
+		if (!request_keep(c, c->w->scratch, (size_t)n))
+			return conn_leave(c, END_NO_MEMORY);
+		if (recognised(c, &tls))
+			return relay(c, tls);
 	}
-	if (got < 0 || rq->n >= HELLO_MAX)
+	if (n == ENDPOINT_FAILED)
+		return conn_leave(c, END_CLIENT_BROKE);
+	if (n == 0) {
+		c->up.ended = true;
 		return relay(c, rq->n ? "other" : "none");
+	}
 	/* an origin that speaks first is heard, unless the policy waits for TLS */
 	if (!tunnel_wants_tls(c)) {
 		enum flow_answer a = flow_pump(c, &c->down);
@@ -177,7 +179,7 @@ static bool move(struct conn *c, struct flow *f, enum end_reason *why)
 	case FLOW_ENDED:
 		if (f->shut)
 			return true;
-		shutdown(c->side[!f->from].fd, SHUT_WR);
+		endpoint_shut(c, !f->from);
 		return over(c, f, from_client ? END_CLIENT_CLOSED : END_ORIGIN_CLOSED);
 	case FLOW_SOURCE:
 		*why = from_client ? END_CLIENT_BROKE : END_ORIGIN_BROKE;

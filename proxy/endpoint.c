@@ -1,0 +1,109 @@
+/* Reading, writing and watching one end of a connection. */
+#include "endpoint.h"
+
+#include "conn.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static void on_ready(struct conn *c, int side, short what)
+{
+	c->side[side].ready |= (uint8_t)(what & (LOOP_READ | LOOP_WRITE));
+	conn_step(c);
+}
+
+static void on_client(int fd, short what, void *arg)
+{
+	(void)fd;
+	on_ready(arg, CLIENT, what);
+}
+
+static void on_origin(int fd, short what, void *arg)
+{
+	(void)fd;
+	on_ready(arg, ORIGIN, what);
+}
+
+void endpoint_want(struct conn *c, int side, uint8_t want)
+{
+	struct endpoint *end = &c->side[side];
+
+	if (end->want == want || end->fd < 0)
+		return;
+	if (end->want)
+		loop_del(&end->ev);
+	end->want = want;
+	if (!want)
+		return;
+	loop_init(&end->ev, c->w->loop, end->fd, want | LOOP_PERSIST,
+		side == CLIENT ? on_client : on_origin, c);
+	loop_add(&end->ev, -1);
+}
+
+void endpoint_open(struct conn *c, int side, int fd)
+{
+	struct endpoint *end = &c->side[side];
+
+	end->fd = fd;
+	end->want = end->ready = 0;
+}
+
+void endpoint_close(struct conn *c, int side)
+{
+	struct endpoint *end = &c->side[side];
+
+	if (end->fd < 0)
+		return;
+	endpoint_want(c, side, 0);
+	close(end->fd);
+	end->fd = -1;
+	end->ready = 0;
+}
+
+static bool not_now(void)
+{
+	return errno == EAGAIN || errno == EWOULDBLOCK;
+}
+
+ssize_t endpoint_read(struct conn *c, int side, void *p, size_t n)
+{
+	struct endpoint *end = &c->side[side];
+	ssize_t got;
+
+	if (!(end->ready & LOOP_READ))
+		return ENDPOINT_AGAIN;
+	do
+		got = recv(end->fd, p, n, 0);
+	while (got < 0 && errno == EINTR);
+	/* level-triggered: what comes later is told again */
+	if (got != 0 && got < (ssize_t)n)
+		end->ready &= (uint8_t)~LOOP_READ;
+	if (got >= 0)
+		return got;
+	return not_now() ? ENDPOINT_AGAIN : ENDPOINT_FAILED;
+}
+
+ssize_t endpoint_write(struct conn *c, int side, const void *p, size_t n)
+{
+	ssize_t sent;
+
+	do
+		sent = send(c->side[side].fd, p, n, MSG_NOSIGNAL);
+	while (sent < 0 && errno == EINTR);
+	if (sent >= 0)
+		return sent;
+	return not_now() ? 0 : ENDPOINT_FAILED;
+}
+
+void endpoint_shut(struct conn *c, int side)
+{
+	shutdown(c->side[side].fd, SHUT_WR);
+}
+
+void endpoint_spoil(struct conn *c, int side)
+{
+	static const struct linger at_once = {.l_onoff = 1};
+
+	setsockopt(c->side[side].fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
