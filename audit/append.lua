@@ -4,10 +4,11 @@
 -- fail. So records, tip and figures always agree, and a call repeated after a lost answer does no
 -- harm. The tip that is returned is the shipper's cursor.
 --
--- KEYS  1 id, 2 tips, then three for each day of the batch: log, day, min
+-- KEYS  1 id, 2 tips, 3 days, then three for each day of the batch: log, day, min
 -- ARGV  1 node id   2 chain   3 hash before the first record
 --       4 "1": the first record is the oldest that the journal still has
---       5 number of records, then for each: day (1 is the first), seq, hash, body
+--       5 number of records, then for each: day (1 is the first; 0: its day has passed
+--         retention, only the tip moves over it), seq, hash, body
 --       then to the end, for each increment: day, "day" or "min", field, value
 --
 -- Answers  {"stored", seq, hash, failed}  all stored, the tip moved; failed: increments refused
@@ -75,7 +76,7 @@ end
 -- 2. Could a write fail? A script is not rolled back.
 local types = {'stream', 'hash', 'hash'}
 for k = 3, #KEYS do
-	local is, want = redis.call('TYPE', KEYS[k]).ok, types[(k - 3) % 3 + 1]
+	local is, want = redis.call('TYPE', KEYS[k]).ok, k == 3 and 'zset' or types[(k - 4) % 3 + 1]
 	if is ~= 'none' and is ~= want then
 		return redis.error_reply('STILE ' .. KEYS[k] .. ' holds a ' .. is .. ', not a ' .. want)
 	end
@@ -85,9 +86,22 @@ end
 if not id then
 	redis.call('SET', KEYS[1], node_id)
 end
+
+local listed = {}
+local function day_key(day, kind) -- and lists it in days, by which retention finds it
+	local key = KEYS[day * 3 + kind]
+	if not listed[key] then
+		listed[key] = true
+		redis.call('ZADD', KEYS[3], 0, string.match(key, '(%a+:[%d-]+)$'))
+	end
+	return key
+end
+
 for i = 1, n do
 	local day, seq, hash, body = record(i)
-	redis.call('XADD', KEYS[day * 3], '*', 'c', chain, 's', seq, 'h', hash, 'b', body)
+	if day ~= '0' then
+		redis.call('XADD', day_key(day, 1), '*', 'c', chain, 's', seq, 'h', hash, 'b', body)
+	end
 end
 
 local failed = 0
@@ -95,12 +109,12 @@ for at = HEAD + n * WIDTH + 1, #ARGV, WIDTH do
 	local day, hash, field, value = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
 	if hash == 'day' then
 		-- refused where somebody else wrote a text there, or past 2^63: the records stay
-		local done = redis.pcall('HINCRBY', KEYS[day * 3 + 1], field, value)
+		local done = redis.pcall('HINCRBY', day_key(day, 2), field, value)
 		if type(done) == 'table' and done.err then
 			failed = failed + 1
 		end
 	else
-		local key = KEYS[day * 3 + 2]
+		local key = day_key(day, 3)
 		redis.call('HSET', key, field, (redis.call('HGET', key, field) or '') .. value)
 	end
 end

@@ -149,6 +149,24 @@ bool redis_url(const char *url, struct redis_options *out, struct err *e)
 			  "[/db], rediss:// with the same, or unix:/path[?db=N]");
 }
 
+void redis_url_strip(char *url)
+{
+	char *from = strstr(url, "://"), *end, *at = NULL;
+	const size_t len = strlen(url);
+	if (!from)
+		return;
+	from += 3;
+	end = from + strcspn(from, "/");
+	for (char *c = from; c < end; c++)
+		if (*c == '@')
+			at = c + 1;
+	if (!at)
+		return;
+	const size_t rest = (size_t)(url + len - at);
+	memmove(from, at, rest);
+	explicit_bzero(from + rest, len - (size_t)(from - url) - rest);
+}
+
 /* --- deadlines -------------------------------------------------------------------------------- */
 
 static uint64_t deadline(const struct redis *r)

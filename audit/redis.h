@@ -29,6 +29,9 @@ struct redis_options {
  * %XX in user and password. */
 bool redis_url(const char *url, struct redis_options *out, struct err *e);
 
+/* Takes user and password out of a URL in place; nothing of them stays in the memory behind it. */
+void redis_url_strip(char *url);
+
 enum redis_type { REDIS_NIL, REDIS_INT, REDIS_STRING, REDIS_ARRAY, REDIS_ERROR };
 struct redis_reply {
 	enum redis_type type;

@@ -5,6 +5,8 @@
  *   stile:nodes                      set of node names
  *   stile:{node}:id                  string: the node id bound to the name
  *   stile:{node}:tips                hash: chain → "seq:hash"
+ *   stile:{node}:days                sorted set, all of score 0: "log:YYYY-MM-DD" and so on, the keys
+ *                                    below that there are
  *   stile:{node}:log:YYYY-MM-DD      stream of records: c chain, s seq, h hash, b body
  *   stile:{node}:day:YYYY-MM-DD      hash of counters (rollup.h)
  *   stile:{node}:min:YYYY-MM-DD      hash of minutes (rollup.h)
@@ -21,7 +23,7 @@
 bool node_name_ok(struct span name);
 /* YYYY-MM-DD in digits; no calendar is asked. */
 bool day_name_ok(struct span day);
-void key_node(char out[KEY_MAX], struct span node, const char *what); /* what: id, tips */
+void key_node(char out[KEY_MAX], struct span node, const char *what); /* what: id, tips, days */
 void key_day(
 	char out[KEY_MAX], struct span node, const char *what, struct span day); /* log, day, min */
 

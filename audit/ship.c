@@ -13,6 +13,7 @@
 #include "ship_batch.h"
 #include "ship_chain.h"
 #include "ship_keep.h"
+#include "ship_retain.h"
 #include "ship_script.h"
 
 #include <fcntl.h>
@@ -32,10 +33,13 @@
 #define REFUSED_MS    5000
 #define AWAY_MIN_MS   500
 #define AWAY_MAX_MS   10000
+/* After a boot the clock may be set only now; by then a jump would have been seen. */
+#define RETAIN_AFTER_MS (10 * 60 * 1000)
 
 struct flight {
 	struct ship_chain *chain;
 	uint64_t first, last;
+	unsigned expired; /* records in it whose days have passed retention */
 };
 
 struct shipper {
@@ -46,13 +50,16 @@ struct shipper {
 	char sha[48];	     /* of the script in Redis; "" if it has to be loaded */
 	struct ship_view view;
 	struct ship_keep keep;
+	struct ship_retain retain;
 	struct record_decoder *decoder;
 	struct ship_batch *batch;
+	unsigned expired; /* of the batch */
 	struct flight flight[FLIGHT_MAX];
 	size_t n_flight, turn;
 	bool more; /* the last step left something to do at once */
 	bool refused;
-	bool said_undecoded;
+	bool said_undecoded, said_expired;
+	enum cause why;		  /* of the trouble, where the connection does not know it */
 	uint64_t looked, scanned; /* monotonic; 0: due */
 	struct ship_status status;
 	char trouble[480], alarm[480];
@@ -71,6 +78,12 @@ static bool open_root(struct shipper *s, struct err *e)
 		s->root = fcntl(s->o.root_fd, F_DUPFD_CLOEXEC, 0);
 	s->view.root = s->root;
 	return s->root >= 0 || err_sys(e, "journal folder %s", s->o.root ? s->o.root : "");
+}
+
+static void set_keep(struct shipper *s, const struct ship_options *o)
+{
+	s->retain.keep_ms[RETAIN_RAW] = o->keep_raw_ms;
+	s->retain.keep_ms[RETAIN_ROLLUPS] = o->keep_rollups_ms;
 }
 
 struct shipper *ship_new(const struct ship_options *o, struct err *e)
@@ -96,9 +109,12 @@ struct shipper *ship_new(const struct ship_options *o, struct err *e)
 	s->keep = (struct ship_keep){.keep_ms = o->keep_ms, .space = o->space};
 	s->decoder = record_decoder_new();
 	s->batch = ship_batch_new(s->o.batch);
+	set_keep(s, o);
 	if (!s->decoder || !s->batch)
 		err_set(e, "out of memory");
-	else if (open_root(s, e))
+	else if (open_root(s, e) &&
+		 ship_retain_start(&s->retain, s->root,
+			 o->retain_after_ms ? o->retain_after_ms : RETAIN_AFTER_MS, e))
 		return s;
 	ship_free(s);
 	return NULL;
@@ -129,6 +145,38 @@ unsigned ship_pause(const struct shipper *s)
 
 /* --- alarms ----------------------------------------------------------------------------------- */
 
+static void drop_connection(struct shipper *s)
+{
+	redis_free(s->redis);
+	s->redis = NULL;
+	s->n_flight = 0;
+	s->looked = 0;
+	for (struct ship_chain *c = s->view.chains; c; c = c->next) {
+		c->asked = c->placed = false;
+		c->aside = SET_NOT;
+	}
+}
+
+static bool same_login(const struct redis_options *a, const struct redis_options *b)
+{
+	return strcmp(a->user, b->user) == 0 && strcmp(a->password, b->password) == 0 &&
+	       span_eq(a->ca, b->ca);
+}
+
+void ship_change(struct shipper *s, const struct ship_options *o)
+{
+	const bool same = same_login(&s->o.redis, &o->redis);
+	memcpy(s->o.redis.user, o->redis.user, sizeof o->redis.user);
+	memcpy(s->o.redis.password, o->redis.password, sizeof o->redis.password);
+	s->o.redis.ca = o->redis.ca;
+	set_keep(s, o);
+	if (same)
+		return;
+	drop_connection(s);
+	s->status.failures = 0;
+	s->pause = 0;
+}
+
 static void utc_day(int64_t wall_ms, char out[11])
 {
 	struct tm tm;
@@ -137,36 +185,53 @@ static void utc_day(int64_t wall_ms, char out[11])
 	strftime(out, 11, "%Y-%m-%d", &tm);
 }
 
+static void local_day(void *arg, int64_t wall_ms, char out[11])
+{
+	const struct shipper *s = arg;
+	if (s->o.day)
+		s->o.day(s->o.day_arg, wall_ms, out);
+	else
+		utc_day(wall_ms, out);
+}
+
+static void mark_begin(struct shipper *s, struct record *r, const char *what, char day[11])
+{
+	const int64_t now = clock_wall_ms();
+	local_day(s, now, day);
+	record_init(r, RECORD_MARK);
+	record_num(r, FIELD_T, (uint64_t)now);
+	record_str(r, FIELD_DAY, span_str(day));
+	record_str(r, FIELD_WHAT, span_str(what));
+}
+
+static void mark_end(struct shipper *s, struct record *r, uint64_t n, const char *text)
+{
+	struct buf b;
+	char mem[RECORD_MAX];
+	if (n)
+		record_num(r, FIELD_N, n);
+	record_str(r, FIELD_TEXT, span_str(text));
+	buf_init_fixed(&b, mem, sizeof mem);
+	if (!record_encode(r, &b) || !journal_add(s->o.marks, buf_spanof(&b), NULL, NULL))
+		log_error("ship", "this could not be recorded: %s", text);
+	journal_hand_over(s->o.marks);
+}
+
 static void mark(struct shipper *s, const char *chain, uint64_t seq, const uint8_t *hash,
 	uint64_t n, const char *text)
 {
 	struct record r;
-	struct buf b;
-	char mem[RECORD_MAX], day[11] = "", hex[2 * SHA256_LEN + 1];
-	const int64_t now = clock_wall_ms();
+	char day[11] = "", hex[2 * SHA256_LEN + 1];
 	if (!s->o.marks)
 		return;
-	if (s->o.day)
-		s->o.day(s->o.day_arg, now, day);
-	else
-		utc_day(now, day);
-	record_init(&r, RECORD_MARK);
-	record_num(&r, FIELD_T, (uint64_t)now);
-	record_str(&r, FIELD_DAY, span_str(day));
-	record_str(&r, FIELD_WHAT, SPAN("alarm"));
+	mark_begin(s, &r, "alarm", day);
 	record_str(&r, FIELD_CHAIN, span_str(chain));
 	record_num(&r, FIELD_SEQ, seq);
 	if (hash) {
 		hex_encode(hash, SHA256_LEN, hex);
 		record_str(&r, FIELD_HASH, span_str(hex));
 	}
-	if (n)
-		record_num(&r, FIELD_N, n);
-	record_str(&r, FIELD_TEXT, span_str(text));
-	buf_init_fixed(&b, mem, sizeof mem);
-	if (!record_encode(&r, &b) || !journal_add(s->o.marks, buf_spanof(&b), NULL, NULL))
-		log_error("ship", "the alarm could not be recorded: %s", text);
-	journal_hand_over(s->o.marks);
+	mark_end(s, &r, n, text);
 }
 
 static void say_aside(
@@ -253,25 +318,33 @@ static void tell_damage(struct shipper *s, struct ship_chain *c)
 
 /* --- the connection --------------------------------------------------------------------------- */
 
-static enum ship_state away(struct shipper *s, const struct err *e)
+/* The log says the error and what to do about it; the status has the cause as a word. */
+static enum ship_state away(struct shipper *s, struct err *e)
 {
-	redis_free(s->redis);
-	s->redis = NULL;
-	s->n_flight = 0;
-	s->looked = 0;
-	for (struct ship_chain *c = s->view.chains; c; c = c->next) {
-		c->asked = c->placed = false;
-		c->aside = SET_NOT;
-	}
+	enum cause why = s->why;
+	if (why == CAUSE_NONE && s->redis)
+		why = redis_why(s->redis);
+	if (why == CAUSE_NONE)
+		why = CAUSE_LOCAL;
+	s->why = CAUSE_NONE;
+	drop_connection(s);
+	cause_advise(why, e);
+	s->status.cause = why;
 	snprintf(s->trouble, sizeof s->trouble, "%s", e->text);
 	return SHIP_AWAY;
+}
+
+static bool strange(struct shipper *s, const char *what, struct err *e)
+{
+	s->why = CAUSE_PROTOCOL;
+	return err_set(e, "Redis: %s", what);
 }
 
 /* An error answer of the server: LOADING, OOM, READONLY, NOPERM, MOVED and all the others. */
 static bool refused_by_server(const struct redis_reply *a, struct err *e)
 {
 	if (a->type == REDIS_ERROR)
-		err_set(e, "Redis: %.*s", (int)(a->str.n > 400 ? 400 : a->str.n), a->str.p);
+		err_set(e, "Redis: %.*s", (int)(a->str.n > 300 ? 300 : a->str.n), a->str.p);
 	return a->type == REDIS_ERROR;
 }
 
@@ -282,7 +355,7 @@ static bool load_script(struct shipper *s, struct err *e)
 	if (!a || refused_by_server(a, e))
 		return false;
 	return (a->type == REDIS_STRING && span_copy(a->str, s->sha, sizeof s->sha)) ||
-	       err_set(e, "Redis: SCRIPT LOAD gave no digest");
+	       strange(s, "SCRIPT LOAD gave no digest", e);
 }
 
 static bool list_node(struct shipper *s, struct err *e)
@@ -335,7 +408,7 @@ static bool bind_name(struct shipper *s, struct err *e)
 	if (word_is(a, "other", 2))
 		note_other(s, a);
 	else if (!word_is(a, "bound", 1))
-		return err_set(e, "Redis: an answer of the script is not understood");
+		return strange(s, "an answer of the script is not understood", e);
 	return true;
 }
 
@@ -383,7 +456,7 @@ static bool ask_tips(struct shipper *s, struct err *e)
 	if (!a || refused_by_server(a, e))
 		return false;
 	if (a->type != REDIS_ARRAY || a->n != s->view.n_chains)
-		return err_set(e, "Redis: HMGET gave no list of tips");
+		return strange(s, "HMGET gave no list of tips", e);
 	for (struct ship_chain *c = s->view.chains; c; c = c->next)
 		note_tip(s, c, &a->v[i++]);
 	return true;
@@ -425,7 +498,7 @@ static enum ship_state arrive(struct shipper *s)
 {
 	struct err e = {{0}};
 	const uint64_t until = clock_mono_ms() + s->o.redis.timeout_ms;
-	s->redis = redis_connect(&s->o.redis, &e);
+	s->redis = redis_open(&s->o.redis, &s->why, &e);
 	if (!s->redis)
 		return away(s, &e);
 	redis_deadline(s->redis, until);
@@ -435,6 +508,26 @@ static enum ship_state arrive(struct shipper *s)
 }
 
 /* --- sending ---------------------------------------------------------------------------------- */
+
+/* Of days that retention has passed nothing comes back, whatever the journal still has. */
+static unsigned parts_of(struct shipper *s, struct span day)
+{
+	unsigned parts = 0;
+	if (ship_retain_takes(&s->retain, RETAIN_RAW, day))
+		parts |= PART_RECORD;
+	if (ship_retain_takes(&s->retain, RETAIN_ROLLUPS, day))
+		parts |= PART_FIGURES;
+	if (parts & PART_RECORD)
+		return parts;
+	s->expired++;
+	if (!s->said_expired)
+		log_info("ship",
+			"records of days before %s are not stored in Redis: retention has passed "
+			"them",
+			s->retain.from[RETAIN_RAW]);
+	s->said_expired = true;
+	return parts;
+}
 
 static void add_record(struct shipper *s, struct ship_chain *c, const struct ship_record *got)
 {
@@ -451,7 +544,8 @@ static void add_record(struct shipper *s, struct ship_chain *c, const struct shi
 		span_copy(day, c->day, sizeof c->day);
 	else if (!c->day[0])
 		utc_day(clock_wall_ms(), c->day);
-	ship_batch_add(s->batch, &got->at, got->body, clear ? &r : NULL, span_str(c->day));
+	ship_batch_add(s->batch, &got->at, got->body, clear ? &r : NULL, span_str(c->day),
+		parts_of(s, span_str(c->day)));
 }
 
 /* Fills the batch from the chain's cursor. */
@@ -460,6 +554,7 @@ static void fill(struct shipper *s, struct ship_chain *c)
 	struct ship_record got;
 	struct err e = {{0}};
 	ship_batch_begin(s->batch, c->name, &c->read, ship_chain_at_oldest(c));
+	s->expired = 0;
 	while (!ship_batch_full(s->batch)) {
 		enum ship_read a = ship_chain_next(&s->view, c, &got, &e);
 		if (a == READ_HOLE || a == READ_FAILED)
@@ -505,7 +600,7 @@ static bool ship_chain(struct shipper *s, struct ship_chain *c, struct err *e)
 	if (!send_batch(s, e))
 		return false;
 	const uint64_t last = ship_batch_last(s->batch);
-	s->flight[s->n_flight++] = (struct flight){c, last - n + 1, last};
+	s->flight[s->n_flight++] = (struct flight){c, last - n + 1, last, s->expired};
 	return true;
 }
 
@@ -572,7 +667,8 @@ static bool take_stored(struct shipper *s, const struct flight *f, const struct 
 		!hex_decode(a->v[2].str, c->tip.hash, sizeof c->tip.hash))
 		return false;
 	c->known = true;
-	s->status.shipped += f->last - f->first + 1;
+	s->status.shipped += f->last - f->first + 1 - f->expired;
+	s->status.expired += f->expired;
 	if (a->v[3].num)
 		log_error("ship", "chain %s: Redis refused %lld increments of the daily figures",
 			c->name, (long long)a->v[3].num);
@@ -598,7 +694,7 @@ static bool take_answer(
 		note_other(s, a);
 	else
 		ok = a->type == REDIS_ARRAY && a->n >= 3 && take_other_tip(s, f, a);
-	return ok || err_set(e, "Redis: an answer of the script is not understood");
+	return ok || strange(s, "an answer of the script is not understood", e);
 }
 
 static bool receive_all(struct shipper *s, struct err *e)
@@ -610,6 +706,32 @@ static bool receive_all(struct shipper *s, struct err *e)
 	}
 	s->n_flight = 0;
 	return true;
+}
+
+/* --- retention in Redis ----------------------------------------------------------------------- */
+
+/* The mark goes first: what is deleted is never without its proof. */
+static void on_deleting(void *arg, uint64_t n, const char *text)
+{
+	struct shipper *s = arg;
+	struct record r;
+	char day[11] = "";
+	log_info("ship", "%s", text);
+	s->status.deleted += n;
+	if (!s->o.marks)
+		return;
+	mark_begin(s, &r, "retention", day);
+	mark_end(s, &r, n, text);
+}
+
+static bool retain(struct shipper *s, struct err *e)
+{
+	const struct ship_retain_with with = {.redis = s->redis,
+		.node = s->node,
+		.day = local_day,
+		.deleting = on_deleting,
+		.arg = s};
+	return !ship_keep_clock_steady(&s->keep) || ship_retain_run(&s->retain, &with, e);
 }
 
 /* --- one step --------------------------------------------------------------------------------- */
@@ -626,6 +748,8 @@ static enum ship_state work(struct shipper *s)
 		if (s->refused)
 			return SHIP_REFUSED;
 		ship_keep_run(&s->keep, &s->view);
+		if (!retain(s, &e))
+			return away(s, &e);
 	}
 	if (!send_all(s, &e) || !receive_all(s, &e))
 		return away(s, &e);
@@ -670,8 +794,12 @@ static enum ship_state settle(struct shipper *s, enum ship_state state)
 	s->status.failures += bad;
 	if (!bad) {
 		s->status.failures = 0;
+		s->status.cause = CAUSE_NONE;
 		s->trouble[0] = 0;
 	}
+	if (state == SHIP_REFUSED)
+		s->status.cause = CAUSE_NODE;
+	s->status.troubles[s->status.cause] += bad;
 	s->pause = state == SHIP_BUSY ? 0 : IDLE_MS;
 	if (state == SHIP_AWAY)
 		s->pause = back_off(s->status.failures);

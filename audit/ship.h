@@ -20,6 +20,9 @@ struct ship_options {
 	struct redis_options redis;
 	int64_t keep_ms; /* segments older than this and shipped are deleted; 0: none by age */
 	uint64_t space;	 /* of all segments; above it shipped ones go, oldest first; 0: no bound */
+	/* Days older than this go from Redis, and are not stored there again; 0: none. */
+	int64_t keep_raw_ms, keep_rollups_ms;
+	uint64_t retain_after_ms; /* not so soon after the start; 0: ten minutes */
 	/* The shipper's own writer, for alarms: handed over and polled here. May be NULL. */
 	struct journal *marks;
 	/* The local day that such a mark carries; NULL: the day in UTC. */
@@ -40,10 +43,14 @@ struct ship_status {
 	uint64_t already;	/* found there already */
 	uint64_t backlog_bytes; /* journal bytes not yet in Redis */
 	uint64_t journal_bytes;
-	uint64_t alarms; /* chains set aside now, as their journal and tip do not fit */
+	uint64_t expired; /* records not stored in Redis, as retention has passed their day */
+	uint64_t deleted; /* keys of days that retention deleted from Redis */
+	uint64_t alarms;  /* chains set aside now, as their journal and tip do not fit */
 	uint64_t bad_lines;
-	unsigned failures; /* in a row; the back-off grows with it */
-	char text[480];	   /* the trouble there is, in words; "" if none. The caller logs it */
+	unsigned failures;	   /* in a row; the back-off grows with it */
+	enum cause cause;	   /* of the trouble there is with Redis; CAUSE_NONE: none */
+	uint64_t troubles[CAUSES]; /* tries that failed since the start, by cause */
+	char text[480]; /* the trouble there is, in words; "" if none. The caller logs it */
 };
 
 struct shipper *ship_new(const struct ship_options *o, struct err *e);
@@ -54,6 +61,9 @@ enum ship_state ship_step(struct shipper *s);
 /* Milliseconds to wait before the next step, from the state and the failures: 0 when busy, then
  * 200 idle, 500-10,000 with jitter while away. */
 unsigned ship_pause(const struct shipper *s);
+/* From now on another login and other times to keep, as after a reload. What o->redis.ca points to
+ * must live on; all else of *o stays as it was at the start. */
+void ship_change(struct shipper *s, const struct ship_options *o);
 const struct ship_status *ship_status(const struct shipper *s);
 /* Reads or makes <root>/node-id: 32 hex digits. The id lies with the journal: a journal that moves
  * to another machine stays the same node, another journal under the same name is refused. */

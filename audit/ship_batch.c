@@ -43,7 +43,7 @@ struct ship_batch {
 	struct increment *inc; /* max * ROLLUP_PER_RECORD */
 	uint32_t *slot;	       /* increment by `sum`, open addressing */
 	struct span *argv;
-	char key[2 + 3 * DAYS_MAX][KEY_MAX];
+	char key[3 + 3 * DAYS_MAX][KEY_MAX];
 	char number[2][24];
 };
 
@@ -176,21 +176,21 @@ static void add_count(struct ship_batch *b, unsigned day, const struct rollup *u
 }
 
 void ship_batch_add(struct ship_batch *b, const struct chain_tip *at, struct span body,
-	const struct record *r, struct span day)
+	const struct record *r, struct span day, unsigned parts)
 {
 	assert(!ship_batch_full(b) && at->seq == b->before.seq + b->n + 1);
-	const unsigned number = day_number(b, day);
+	const unsigned number = parts ? day_number(b, day) : 0;
 	struct stored *s = &b->record[b->n++];
-	s->day = number;
+	s->day = parts & PART_RECORD ? number : 0;
 	s->seq.at = b->mem.n;
 	buf_u64(&b->mem, at->seq);
 	s->seq.n = b->mem.n - s->seq.at;
 	s->hash.at = b->mem.n;
 	buf_hex(&b->mem, at->hash, SHA256_LEN);
 	s->hash.n = b->mem.n - s->hash.at;
-	s->body = keep(b, body);
-	b->body_bytes += body.n;
-	if (!r)
+	s->body = keep(b, parts & PART_RECORD ? body : span_str(""));
+	b->body_bytes += s->body.n;
+	if (!r || !(parts & PART_FIGURES))
 		return;
 	struct rollup u[ROLLUP_PER_RECORD];
 	const size_t n = rollup_of(r, u);
@@ -204,9 +204,9 @@ void ship_batch_add(struct ship_batch *b, const struct chain_tip *at, struct spa
 
 static struct span small(unsigned v)
 {
-	static const char digits[] = "123456789";
-	assert(v >= 1 && v <= 9);
-	return span_of(digits + v - 1, 1);
+	static const char digits[] = "0123456789";
+	assert(v <= 9);
+	return span_of(digits + v, 1);
 }
 
 static size_t put_keys(struct ship_batch *b, struct span node)
@@ -214,6 +214,7 @@ static size_t put_keys(struct ship_batch *b, struct span node)
 	size_t n = 0;
 	key_node(b->key[n++], node, "id");
 	key_node(b->key[n++], node, "tips");
+	key_node(b->key[n++], node, "days");
 	for (unsigned d = 0; d < b->days; d++) {
 		const struct span day = span_str(b->day[d]);
 		key_day(b->key[n++], node, "log", day);

@@ -21,10 +21,12 @@ void ship_batch_begin(
 	struct ship_batch *b, const char *chain, const struct chain_tip *before, bool oldest);
 /* No further record fits; ask before reading one. */
 bool ship_batch_full(const struct ship_batch *b);
+/* What of a record is stored; nothing: the tip moves over it all the same. */
+enum ship_parts { PART_RECORD = 1, PART_FIGURES = 2 };
 /* `r` is the decoded body, or NULL where it cannot be read: then it is stored under `day` and adds
  * nothing. Record after record without gaps. */
 void ship_batch_add(struct ship_batch *b, const struct chain_tip *at, struct span body,
-	const struct record *r, struct span day);
+	const struct record *r, struct span day, unsigned parts);
 unsigned ship_batch_records(const struct ship_batch *b);
 uint64_t ship_batch_last(const struct ship_batch *b); /* its last number */
 /* The whole command, valid until the batch changes. NULL: out of memory. */

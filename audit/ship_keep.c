@@ -85,9 +85,14 @@ static bool clock_steady(struct ship_keep *k)
 	k->looked = true;
 	if (moved > JUMP_MS || moved < -JUMP_MS) {
 		k->hold_until = mono + HOLD_MS;
-		log_warn("journal", "the clock was moved: no segment is deleted by age for a day");
+		log_warn("journal", "the clock was moved: nothing is deleted by age for a day");
 	}
 	return mono >= k->hold_until;
+}
+
+bool ship_keep_clock_steady(const struct ship_keep *k)
+{
+	return k->looked && clock_mono_ms() >= k->hold_until;
 }
 
 void ship_keep_run(struct ship_keep *k, struct ship_view *v)

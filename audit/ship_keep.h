@@ -16,6 +16,8 @@ struct ship_keep {
 	uint64_t said;	     /* monotonic: when `over` was last logged */
 };
 
+/* The clock was not moved for a day, as far as ship_keep_run has seen: age can be judged by it. */
+bool ship_keep_clock_steady(const struct ship_keep *k);
 /* Deletes what may go. Call only when the tips were just read from Redis. */
 void ship_keep_run(struct ship_keep *k, struct ship_view *v);
 

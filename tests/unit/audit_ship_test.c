@@ -5,6 +5,7 @@
  */
 #include "ship.h"
 
+#include "file.h"
 #include "journal_read.h"
 #include "redis_server.h"
 #include "rollup.h"
@@ -823,17 +824,26 @@ static void a_refusing_redis_is_away_and_says_why(void **state)
 	(void)state;
 	static const struct {
 		const char *on[4], *off[4], *text;
+		enum cause cause;
 	} cases[] = {
-		{{"CONFIG", "SET", "maxmemory", "1"}, {"CONFIG", "SET", "maxmemory", "0"}, "OOM"},
-		{{"REPLICAOF", "127.0.0.1", "1"}, {"REPLICAOF", "NO", "ONE"}, "READONLY"},
+		{{"CONFIG", "SET", "maxmemory", "1"}, {"CONFIG", "SET", "maxmemory", "0"}, "OOM",
+			CAUSE_MEMORY},
+		{{"REPLICAOF", "127.0.0.1", "1"}, {"REPLICAOF", "NO", "ONE"}, "READONLY",
+			CAUSE_READONLY},
 		{{"ACL", "SETUSER", "default", "-evalsha"},
-			{"ACL", "SETUSER", "default", "+evalsha"}, "NOPERM"},
+			{"ACL", "SETUSER", "default", "+evalsha"}, "NOPERM", CAUSE_ACL},
+		{{"ACL", "SETUSER", "default", "-xadd"}, {"ACL", "SETUSER", "default", "+xadd"}, "",
+			CAUSE_ACL},
 		{{"SET", "stile:{" NODE "}:day:2026-11-23", "x"},
-			{"DEL", "stile:{" NODE "}:day:2026-11-23"}, "holds a string"},
+			{"DEL", "stile:{" NODE "}:day:2026-11-23"}, "holds a string",
+			CAUSE_REFUSED},
+		{{"SET", "stile:{" NODE "}:days", "x"}, {"DEL", "stile:{" NODE "}:days"},
+			"holds a string", CAUSE_REFUSED},
 		{{"SET", "stile:{" NODE "}:log:2026-11-23", "x"},
-			{"DEL", "stile:{" NODE "}:log:2026-11-23"}, "holds a string"},
+			{"DEL", "stile:{" NODE "}:log:2026-11-23"}, "holds a string",
+			CAUSE_REFUSED},
 		{{"SET", "stile:{" NODE "}:tips", "x"}, {"DEL", "stile:{" NODE "}:tips"},
-			"WRONGTYPE"},
+			"WRONGTYPE", CAUSE_REFUSED},
 	};
 	write_chain("0", 700);
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -845,11 +855,48 @@ static void a_refusing_redis_is_away_and_says_why(void **state)
 		step_until(s, SHIP_AWAY);
 		if (!strstr(ship_status(s)->text, cases[i].text))
 			fail_msg("case %zu: %s", i, ship_status(s)->text);
+		assert_string_equal(cause_word(ship_status(s)->cause), cause_word(cases[i].cause));
+		assert_non_null(strstr(ship_status(s)->text, cause_advice(cases[i].cause)));
+		assert_int_equal(ship_status(s)->troubles[cases[i].cause], 1);
 		tell(off[0], off[1], off[2], off[3]);
 		step_until(s, SHIP_IDLE);
+		assert_int_equal(ship_status(s)->cause, CAUSE_NONE);
 		assert_redis_has_all_of(root);
 		ship_free(s);
 	}
+}
+
+static void a_changed_password_needs_no_restart(void **state)
+{
+	(void)state;
+	struct journal *j = writer("0");
+	write_records(j, 200);
+	tell("ACL", "SETUSER", "walker", "on");
+	tell("ACL", "SETUSER", "walker", "allkeys");
+	tell("ACL", "SETUSER", "walker", "allcommands");
+	tell("ACL", "SETUSER", "walker", ">first");
+	struct ship_options o = options();
+	snprintf(o.redis.user, sizeof o.redis.user, "walker");
+	snprintf(o.redis.password, sizeof o.redis.password, "first");
+	struct shipper *s = shipper(&o);
+	settle(s);
+	tell("ACL", "SETUSER", "walker", "resetpass");
+	tell("ACL", "SETUSER", "walker", ">second");
+	tell("CLIENT", "KILL", "USER", "walker");
+	write_records(j, 200);
+	step_until(s, SHIP_AWAY);
+	while (ship_status(s)->cause != CAUSE_PASSWORD)
+		step_until(s, SHIP_AWAY);
+	assert_non_null(strstr(ship_status(s)->text, cause_advice(CAUSE_PASSWORD)));
+	assert_null(strstr(ship_status(s)->text, "first"));
+	snprintf(o.redis.password, sizeof o.redis.password, "second");
+	ship_change(s, &o);
+	assert_int_equal(ship_pause(s), 0);
+	settle(s);
+	assert_redis_has_all_of(root);
+	journal_close(j, true);
+	ship_free(s);
+	tell("ACL", "DELUSER", "walker", NULL);
 }
 
 static void a_password_asked_for_is_said(void **state)
@@ -862,6 +909,7 @@ static void a_password_asked_for_is_said(void **state)
 	struct shipper *s = shipper(&o);
 	step_until(s, SHIP_AWAY);
 	assert_non_null(strstr(ship_status(s)->text, "NOAUTH"));
+	assert_int_equal(ship_status(s)->cause, CAUSE_PASSWORD);
 	redis_words(keep, &e, "CONFIG", "SET", "requirepass", "", NULL);
 	step_until(s, SHIP_IDLE);
 	redis_free(keep);
@@ -1209,6 +1257,233 @@ static void old_segments_go_only_when_redis_has_them(void **state)
 	ship_free(s);
 }
 
+#define DAY_MS (24 * 60 * 60 * 1000LL)
+#define NOON   1795521600000LL /* 2026-11-24T12:00:00Z: the days of the records are around it */
+
+static int64_t shifted;
+
+static void set_clock(int64_t wall_ms)
+{
+	const int64_t by = wall_ms - clock_wall_ms();
+	clock_shift_ms(by);
+	shifted += by;
+}
+
+static int clock_back(void **state)
+{
+	(void)state;
+	clock_shift_ms(-shifted);
+	shifted = 0;
+	return 0;
+}
+
+static int64_t count_of(const char *command, const char *key, const char *more)
+{
+	struct redis *r = ask();
+	struct err e = {{0}};
+	const struct redis_reply *a = redis_words(r, &e, command, key, more, NULL);
+	if (!a || a->type != REDIS_INT)
+		fail_msg("%s %s: %s", command, key, e.text);
+	const int64_t n = a->num;
+	redis_free(r);
+	return n;
+}
+
+#define KEY(what) "stile:{" NODE "}:" what
+#define HAS(what) count_of("EXISTS", KEY(what), NULL)
+
+struct proofs {
+	unsigned n;
+	uint64_t keys;
+	char text[480];
+};
+
+static bool find_proof(
+	void *arg, const char *name, const char *chain, uint64_t seq, struct span body)
+{
+	(void)name, (void)chain, (void)seq;
+	struct proofs *p = arg;
+	struct record r;
+	struct record_decoder *d = record_decoder_new();
+	if (record_decode(d, body, &r, NULL) && span_is(record_get(&r, FIELD_WHAT), "retention")) {
+		p->n++;
+		p->keys += record_getnum(&r, FIELD_N);
+		span_copy(record_get(&r, FIELD_TEXT), p->text, sizeof p->text);
+	}
+	record_decoder_free(d);
+	return true;
+}
+
+static struct proofs proofs(void)
+{
+	struct proofs p = {0};
+	uint64_t bad;
+	struct err e;
+	assert_true(journal_walk(root, find_proof, NULL, &p, &bad, &e));
+	return p;
+}
+
+static void assert_kept(const char *want)
+{
+	char path[128];
+	struct buf b = {0};
+	snprintf(path, sizeof path, "%s/kept", root);
+	assert_true(file_read(path, 1000, &b, NULL));
+	buf_addc(&b, 0);
+	assert_string_equal(b.p, want);
+	buf_free(&b);
+}
+
+static void days_that_are_too_old_go_and_do_not_come_back(void **state)
+{
+	(void)state;
+	set_clock(NOON);
+	write_chain("0", 1500);
+	struct ship_options o = options();
+	struct shipper *s = shipper(&o);
+	settle(s);
+	assert_redis_has_all_of(root);
+	const int64_t figures = count_of("HLEN", KEY("day:2026-11-22"), NULL);
+	const int64_t records = count_of("XLEN", KEY("log:2026-11-22"), NULL);
+	const int64_t others = count_of("XLEN", KEY("log:2026-11-23"), NULL);
+	assert_true(figures > 0 && records > 0);
+	ship_free(s);
+
+	o.marks = writer("shipper");
+	o.keep_raw_ms = DAY_MS;
+	o.keep_rollups_ms = 10 * DAY_MS;
+	o.retain_after_ms = 1;
+	s = shipper(&o);
+	settle(s);
+	assert_int_equal(HAS("log:2026-11-22"), 0);
+	assert_int_equal(count_of("HLEN", KEY("day:2026-11-22"), NULL), figures);
+	assert_int_equal(count_of("XLEN", KEY("log:2026-11-23"), NULL), others);
+	assert_int_equal(ship_status(s)->deleted, 1);
+	assert_kept("raw 2026-11-23\nrollups 2026-11-14\n");
+	struct proofs p = proofs();
+	assert_int_equal(p.n, 1);
+	assert_int_equal(p.keys, 1);
+	assert_non_null(strstr(p.text, "raw records of days before 2026-11-23"));
+	assert_non_null(strstr(p.text, "log:2026-11-22"));
+
+	/* emptied under the shipper: figures come back, raw records of that day do not */
+	tell("FLUSHALL", NULL, NULL, NULL);
+	settle(s);
+	assert_int_equal(HAS("log:2026-11-22"), 0);
+	assert_int_equal(count_of("HLEN", KEY("day:2026-11-22"), NULL), figures);
+	assert_int_equal(count_of("XLEN", KEY("log:2026-11-23"), NULL), others);
+	assert_int_equal(ship_status(s)->expired, records);
+	assert_int_equal(ship_status(s)->backlog_bytes, 0);
+	assert_int_equal(ship_status(s)->alarms, 0);
+	ship_free(s);
+
+	/* nor with a new shipper, though it is told to keep more */
+	tell("FLUSHALL", NULL, NULL, NULL);
+	o.keep_raw_ms = 400 * DAY_MS;
+	o.keep_rollups_ms = DAY_MS;
+	s = shipper(&o);
+	settle(s);
+	assert_int_equal(HAS("log:2026-11-22"), 0);
+	assert_int_equal(HAS("day:2026-11-22"), 0);
+	assert_int_equal(HAS("min:2026-11-22"), 0);
+	assert_int_equal(HAS("day:2026-11-23"), 1);
+	assert_kept("raw 2026-11-23\nrollups 2026-11-23\n");
+	assert_int_equal(proofs().keys, 3); /* the figures had come back before the first look */
+	assert_int_equal(count_of("ZCARD", KEY("days"), NULL), 6);
+	journal_close(o.marks, true);
+	ship_free(s);
+}
+
+static void retention_takes_some_days_at_a_time_of_its_own_node_only(void **state)
+{
+	(void)state;
+	set_clock(NOON);
+	write_chain("0", 50);
+	char key[64];
+	for (int i = 0; i < 40; i++) {
+		snprintf(key, sizeof key, "log:2025-%02d-%02d", 1 + i / 20, 1 + i % 20);
+		tell("ZADD", KEY("days"), "0", key);
+		snprintf(key, sizeof key, KEY("log:2025-%02d-%02d"), 1 + i / 20, 1 + i % 20);
+		tell("SET", key, "x", NULL);
+	}
+	tell("SET", "stile:{edge2}:log:2025-01-01", "x", NULL);
+	tell("SET", KEY("log:2025-01-01:backup"), "x", NULL);
+	struct ship_options o = options();
+	o.keep_raw_ms = o.keep_rollups_ms = 30 * DAY_MS;
+	o.retain_after_ms = 1;
+	struct shipper *s = shipper(&o);
+	uint64_t before = 0;
+	for (uint64_t end = clock_mono_ms() + 20000; clock_mono_ms() < end;) {
+		ship_step(s);
+		const uint64_t now = ship_status(s)->deleted;
+		assert_true(now - before <= 16);
+		before = now;
+		usleep(20000);
+		if (now == 40)
+			break;
+	}
+	assert_int_equal(before, 40);
+	assert_int_equal(count_of("EXISTS", "stile:{edge2}:log:2025-01-01", NULL), 1);
+	assert_int_equal(HAS("log:2025-01-01:backup"), 1);
+	assert_int_equal(HAS("log:2025-02-20"), 0);
+	/* all done: not before the next hour */
+	tell("ZADD", KEY("days"), "0", "log:2025-01-01");
+	settle(s);
+	assert_int_equal(ship_status(s)->deleted, 40);
+	ship_free(s);
+}
+
+static void retention_waits_while_the_clock_is_not_to_be_trusted(void **state)
+{
+	(void)state;
+	set_clock(NOON);
+	write_chain("0", 500);
+	struct ship_options o = options();
+	o.keep_raw_ms = o.keep_rollups_ms = 30 * DAY_MS;
+	o.retain_after_ms = 2500;
+	struct shipper *s = shipper(&o);
+	settle(s);
+	set_clock(NOON + 400 * DAY_MS); /* a jump, seen before retention begins */
+	settle(s);
+	settle(s);
+	settle(s);
+	assert_int_equal(HAS("log:2026-11-22"), 1);
+	assert_int_equal(ship_status(s)->deleted, 0);
+	ship_free(s);
+
+	o.retain_after_ms = 0; /* wrong from the start on: the first minutes delete nothing */
+	s = shipper(&o);
+	settle(s);
+	settle(s);
+	assert_int_equal(HAS("log:2026-11-22"), 1);
+	ship_free(s);
+}
+
+static void a_first_day_that_a_wrong_clock_set_is_not_believed(void **state)
+{
+	(void)state;
+	char path[128];
+	set_clock(NOON);
+	write_chain("0", 200);
+	snprintf(path, sizeof path, "%s/kept", root);
+	assert_true(file_replace(path, SPAN("raw 2035-01-01\nrollups 2035-01-01\n"), 0640, NULL));
+	struct ship_options o = options();
+	o.keep_raw_ms = o.keep_rollups_ms = 30 * DAY_MS;
+	o.retain_after_ms = 1;
+	struct shipper *s = shipper(&o);
+	settle(s);
+	assert_kept("raw 2026-10-25\nrollups 2026-10-25\n");
+	tell("FLUSHALL", NULL, NULL, NULL);
+	settle(s);
+	assert_redis_has_all_of(root);
+	ship_free(s);
+
+	struct err e = {{0}};
+	assert_true(file_replace(path, SPAN("raw yesterday\n"), 0640, NULL));
+	assert_null(ship_new(&o, &e));
+	assert_non_null(strstr(e.text, "kept"));
+}
+
 static void space_is_bounded_by_what_is_shipped(void **state)
 {
 	(void)state;
@@ -1326,6 +1601,7 @@ int main(void)
 		T(a_forgotten_script_is_loaded_again),
 		T(a_refusing_redis_is_away_and_says_why),
 		T(a_password_asked_for_is_said),
+		T(a_changed_password_needs_no_restart),
 		T(a_step_never_takes_longer_than_the_time_out),
 		T(a_second_node_of_the_same_name_is_refused),
 		T(the_node_id_is_made_once_and_kept),
@@ -1337,6 +1613,15 @@ int main(void)
 		T(segments_that_went_unshipped_are_an_alarm),
 		T(old_segments_go_only_when_redis_has_them),
 		T(space_is_bounded_by_what_is_shipped),
+		cmocka_unit_test_setup_teardown(
+			days_that_are_too_old_go_and_do_not_come_back, fresh, clock_back),
+		cmocka_unit_test_setup_teardown(
+			retention_takes_some_days_at_a_time_of_its_own_node_only, fresh,
+			clock_back),
+		cmocka_unit_test_setup_teardown(
+			retention_waits_while_the_clock_is_not_to_be_trusted, fresh, clock_back),
+		cmocka_unit_test_setup_teardown(
+			a_first_day_that_a_wrong_clock_set_is_not_believed, fresh, clock_back),
 		T(a_chain_that_ended_meanwhile_is_shipped_before_it_is_deleted),
 		T(a_journal_that_begins_behind_the_tip_is_an_alarm),
 	};
