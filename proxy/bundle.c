@@ -4,6 +4,7 @@
  */
 #include "bundle.h"
 
+#include "credentials.h"
 #include "digest.h"
 #include "file.h"
 #include "log.h"
@@ -129,21 +130,21 @@ static bool add_accounts(struct pack_writer *w, const struct settings *s, struct
 	return ok;
 }
 
-static int sealed_copy(struct span bytes, struct problems *p)
+int bundle_seal(const char *name, struct span bytes, struct problems *p)
 {
-	int fd = memfd_create("stile-bundle", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	if (fd >= 0 && write_all(fd, bytes.p, bytes.n) &&
 		fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) ==
 			0)
 		return fd;
-	problem_error(p, "bundle", 0, "cannot be made: %s", strerror(errno));
+	problem_error(p, name, 0, "cannot be made: %s", strerror(errno));
 	if (fd >= 0)
 		close(fd);
 	return -1;
 }
 
-int bundle_make(const char *config, const uint8_t login_key[32], struct problems *p)
+int bundle_make(const char *config, const uint8_t login_key[32], int *shipper, struct problems *p)
 {
 	struct settings *s = calloc(1, sizeof *s);
 	struct pack_writer w;
@@ -152,6 +153,7 @@ int bundle_make(const char *config, const uint8_t login_key[32], struct problems
 	int fd = -1;
 	bool ok;
 
+	*shipper = -1;
 	if (!s)
 		return -1;
 	pack_start(&w);
@@ -161,6 +163,8 @@ int bundle_make(const char *config, const uint8_t login_key[32], struct problems
 		ok &= add_policy(&w, s->policy, p);
 		ok &= add_accounts(&w, s, p);
 		ok &= add_hosts(&w, s->hosts, p);
+		*shipper = credentials_make(s, p);
+		ok &= *shipper >= 0;
 	}
 	ok = ok && p->errors == 0 && pseudonym_key(s->pseudonym_key, key, p);
 	if (ok) {
@@ -170,12 +174,17 @@ int bundle_make(const char *config, const uint8_t login_key[32], struct problems
 		pack_add(&w, "pseudonym-key", span_of(key, sizeof key));
 		pack_add(&w, "login-key", span_of(login_key, KEY_BYTES));
 		if (pack_finish(&w, &done))
-			fd = sealed_copy(done, p);
+			fd = bundle_seal("stile-bundle", done, p);
 		else
 			problem_error(p, config, 0, "out of memory");
 	}
+	if (fd < 0 && *shipper >= 0) {
+		close(*shipper);
+		*shipper = -1;
+	}
 	explicit_bzero(key, sizeof key);
 	pack_drop(&w);
+	explicit_bzero(s, sizeof *s);
 	free(s);
 	return fd;
 }

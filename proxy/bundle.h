@@ -26,8 +26,11 @@ struct bundle {
 
 /* Master: reads configuration, policy, accounts, hosts, keys; everything that is wrong goes to *p.
  * Returns a sealed memfd, or -1. What is missing and can be made (the pseudonym key) is made and
- * said in the log. `login_key`: 32 bytes. */
-int bundle_make(const char *config, const uint8_t login_key[32], struct problems *p);
+ * said in the log. `login_key`: 32 bytes. *shipper gets a second one, of credentials.h, that
+ * workers must never see; -1 with the first. */
+int bundle_make(const char *config, const uint8_t login_key[32], int *shipper, struct problems *p);
+/* A sealed memfd with the bytes, or -1 with a problem. */
+int bundle_seal(const char *name, struct span bytes, struct problems *p);
 /* Maps and checks. `fd` stays the caller's. One reference is the caller's. */
 struct bundle *bundle_open(int fd, struct err *e);
 struct bundle *bundle_ref(struct bundle *b);

@@ -17,7 +17,8 @@
 enum ipc_type {
 	/* master → child */
 	IPC_SETUP,  /* worker: bundle, shared memory of usage, of logins, journal folder, listeners
-		       …;  shipper: bundle, journal root, own journal folder */
+		       …;  shipper: bundle, journal root, own journal folder,
+		       credentials */
 	IPC_BUNDLE, /* a new bundle to open and check */
 	IPC_COMMIT, /* use the one checked last */
 	IPC_ABORT,  /* drop it, keep the old one */

@@ -37,7 +37,7 @@ struct master {
 	struct loop_ev hup, term, interrupt, chld, tick;
 	struct loop_ev heard[USAGE_WORKERS_MAX + 1];
 	struct bundle *bundle;
-	int bundle_fd;
+	int bundle_fd, shipper_fd; /* shipper_fd: its credentials */
 	uint8_t login_key[32];
 	char node_id[33];
 	int root_fd, usage_fd, logins_fd;
@@ -51,7 +51,7 @@ struct master {
 
 	/* a reload under way */
 	uint32_t generation;
-	int next_fd; /* -1: none */
+	int next_fd, next_shipper_fd; /* -1: none */
 	struct bundle *next;
 	unsigned awaited;
 
@@ -72,7 +72,7 @@ int master_check(const char *config)
 {
 	struct problems p = {0};
 	uint8_t key[32] = {0};
-	int fd = bundle_make(config, key, &p);
+	int shipper, fd = bundle_make(config, key, &shipper, &p);
 	struct err e = {""};
 	struct bundle *b = fd >= 0 ? bundle_open(fd, &e) : NULL;
 
@@ -85,18 +85,20 @@ int master_check(const char *config)
 			snapshot_services(b->policy), b->accounts ? "" : ", no login");
 	problems_free(&p);
 	bundle_unref(b);
-	if (fd >= 0)
+	if (fd >= 0) {
 		close(fd);
+		close(shipper);
+	}
 	return b ? 0 : EXIT_CONFIG;
 }
 
-static bool load(struct master *m, int *fd, struct bundle **out)
+static bool load(struct master *m, int *fd, int *shipper, struct bundle **out)
 {
 	struct problems p = {0};
 	struct err e = {""};
 
 	*out = NULL;
-	*fd = bundle_make(m->config, m->login_key, &p);
+	*fd = bundle_make(m->config, m->login_key, shipper, &p);
 	say_problems(&p);
 	problems_free(&p);
 	if (*fd < 0)
@@ -106,7 +108,8 @@ static bool load(struct master *m, int *fd, struct bundle **out)
 		return true;
 	fprintf(stderr, "%s: %s\n", m->config, e.text);
 	close(*fd);
-	*fd = -1;
+	close(*shipper);
+	*fd = *shipper = -1;
 	return false;
 }
 
@@ -230,6 +233,7 @@ static bool start_child(struct master *m, struct child *c)
 	if (is_shipper(c)) {
 		fds[n++] = m->root_fd;
 		fds[n++] = m->shipper_folder;
+		fds[n++] = m->shipper_fd;
 		memcpy(setup.text, m->node_id, sizeof m->node_id);
 	} else {
 		fds[n++] = m->usage_fd;
@@ -275,6 +279,17 @@ static void tell_workers(struct master *m, enum ipc_type type, const int *fd)
 			ipc_send(m->children[i].fd, &msg, fd, fd ? 1 : 0);
 }
 
+/* It needs no vote: what it takes was checked when it was read. */
+static void tell_shipper(struct master *m)
+{
+	struct ipc_message msg = {.type = IPC_BUNDLE, .generation = m->generation};
+	const int fds[] = {m->bundle_fd, m->shipper_fd};
+
+	for (size_t i = m->workers; i < m->n_children; i++)
+		if (m->children[i].pid)
+			ipc_send(m->children[i].fd, &msg, fds, 2);
+}
+
 static void end_reload(struct master *m, bool commit)
 {
 	tell_workers(m, commit ? IPC_COMMIT : IPC_ABORT, NULL);
@@ -282,16 +297,20 @@ static void end_reload(struct master *m, bool commit)
 		chronicle_policy(m->chronicle, m->next);
 		close(m->bundle_fd);
 		bundle_unref(m->bundle);
+		close(m->shipper_fd);
 		m->bundle_fd = m->next_fd;
+		m->shipper_fd = m->next_shipper_fd;
 		m->bundle = m->next;
+		tell_shipper(m);
 		log_info("reload", "in force: policy %.12s, %zu rules", m->bundle->digest,
 			snapshot_rules(m->bundle->policy));
 	} else {
 		close(m->next_fd);
+		close(m->next_shipper_fd);
 		bundle_unref(m->next);
 		log_error("reload", "refused by a worker: the configuration before stays in force");
 	}
-	m->next_fd = -1;
+	m->next_fd = m->next_shipper_fd = -1;
 	m->next = NULL;
 	notify_ready();
 }
@@ -314,7 +333,7 @@ static void begin_reload(struct master *m)
 		return;
 	}
 	notify_reloading();
-	if (!load(m, &m->next_fd, &m->next)) {
+	if (!load(m, &m->next_fd, &m->next_shipper_fd, &m->next)) {
 		log_error("reload", "refused: the configuration before stays in force");
 		notify_ready();
 		return;
@@ -627,9 +646,9 @@ int master_main(const char *config)
 	signal(SIGPIPE, SIG_IGN);
 	raise_limits();
 	m->config = config;
-	m->next_fd = -1;
+	m->next_fd = m->next_shipper_fd = -1;
 	random_bytes(m->login_key, sizeof m->login_key);
-	if (!load(m, &m->bundle_fd, &m->bundle)) {
+	if (!load(m, &m->bundle_fd, &m->shipper_fd, &m->bundle)) {
 		free(m);
 		return EXIT_CONFIG;
 	}

@@ -37,10 +37,11 @@ struct settings {
 	} search;
 	char hosts[SETTINGS_PATH_MAX];
 	int64_t remember_ms, resolve_ms, head_ms, keep_alive_ms, connect_ms, record_ms, hello_ms,
-		stall_ms, idle_ms, drain_ms, keep_ms;
+		stall_ms, idle_ms, drain_ms, keep_ms, keep_raw_ms, keep_rollups_ms;
 	uint64_t space;
 	char node[72], journal[SETTINGS_PATH_MAX], redis[SETTINGS_PATH_MAX],
 		pseudonym_key[SETTINGS_PATH_MAX];
+	char redis_user[128], redis_password_file[SETTINGS_PATH_MAX], redis_ca[SETTINGS_PATH_MAX];
 	bool on_failure_allow, sync_disk;
 };
 

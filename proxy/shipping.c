@@ -6,6 +6,7 @@
 
 #include "bundle.h"
 #include "clock.h"
+#include "credentials.h"
 #include "ipc.h"
 #include "log.h"
 #include "ship.h"
@@ -23,6 +24,7 @@
 
 struct shipping {
 	struct bundle *bundle;
+	struct credentials *credentials;
 	struct journal *journal; /* its own: alarms and gaps */
 	struct shipper *shipper;
 	enum ship_state state;
@@ -55,6 +57,36 @@ static void say(struct shipping *s)
 	memcpy(s->said, text, strlen(text) + 1);
 }
 
+static void take_settings(const struct shipping *s, struct ship_options *o)
+{
+	o->redis = s->credentials->redis;
+	o->keep_raw_ms = s->bundle->settings->keep_raw_ms;
+	o->keep_rollups_ms = s->bundle->settings->keep_rollups_ms;
+}
+
+/* A reload: another login and other times to keep hold at once, and the zone of the new policy. */
+static void take_bundle(struct shipping *s, const int *fds, size_t n)
+{
+	struct err e = {""};
+	struct ship_options o = {.root = NULL};
+	struct bundle *b = n == 2 ? bundle_open(fds[0], &e) : NULL;
+	struct credentials *c = b ? credentials_open(fds[1], &e) : NULL;
+
+	if (!c) {
+		log_error("reload", "the shipper goes on as before: %s", e.text);
+		bundle_unref(b);
+		return;
+	}
+	struct credentials *before = s->credentials;
+	bundle_unref(s->bundle);
+	s->bundle = b;
+	s->credentials = c;
+	take_settings(s, &o);
+	ship_change(s->shipper, &o);
+	explicit_bzero(&o, sizeof o);
+	credentials_free(before);
+}
+
 /* True: go on. */
 static bool messages(struct shipping *s)
 {
@@ -63,6 +95,8 @@ static bool messages(struct shipping *s)
 	size_t n;
 
 	while ((got = ipc_receive(IPC_CHILD_FD, &m, fds, &n)) > 0) {
+		if (m.type == IPC_BUNDLE)
+			take_bundle(s, fds, n);
 		for (size_t i = 0; i < n; i++)
 			close(fds[i]);
 		if (m.type == IPC_STOP || m.type == IPC_DRAIN)
@@ -97,11 +131,13 @@ static bool set_up(
 	struct journal_options jo = {.node = "", .day = mark_day, .day_arg = s};
 	struct ship_options so = {.root = NULL};
 
-	if (m->type != IPC_SETUP || n != 3)
+	if (m->type != IPC_SETUP || n != 4)
 		return err_set(e, "the master's set-up message is malformed");
 	s->bundle = bundle_open(fds[0], e);
-	if (!s->bundle || !redis_url(s->bundle->settings->redis, &so.redis, e))
+	s->credentials = s->bundle ? credentials_open(fds[3], e) : NULL;
+	if (!s->credentials)
 		return false;
+	take_settings(s, &so);
 	jo.dir = fds[2];
 	jo.node = s->bundle->settings->node;
 	s->journal = journal_open(&jo, NULL, e);
@@ -116,6 +152,7 @@ static bool set_up(
 	so.day = mark_day;
 	so.day_arg = s;
 	s->shipper = ship_new(&so, e);
+	explicit_bzero(&so.redis, sizeof so.redis);
 	return s->shipper != NULL;
 }
 
@@ -149,5 +186,6 @@ int shipping_main(void)
 	ship_free(s.shipper);
 	journal_close(s.journal, true);
 	bundle_unref(s.bundle);
+	credentials_free(s.credentials);
 	return 0;
 }
