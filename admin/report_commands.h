@@ -4,6 +4,7 @@
 
 #include "cli.h"
 
-extern const struct cli_command report_summary_command;
+extern const struct cli_command report_summary_command, report_person_command,
+	report_denied_command, report_rules_command;
 
 #endif

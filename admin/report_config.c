@@ -15,6 +15,7 @@ void report_source_drop(struct report_source *s)
 		explicit_bzero(s->redis, strlen(s->redis));
 	free(s->journal);
 	free(s->redis);
+	free(s->policy);
 	free(s->zone);
 	*s = (struct report_source){0};
 }
@@ -36,8 +37,8 @@ static void take_zone(const struct cli *c, const char *policy, struct report_sou
 }
 
 /* Defaults are those of proxy.cfg(5). */
-static bool take_settings(const struct cli *c, const char *path, const struct conf *f,
-	struct report_source *out, struct problems *p)
+static bool take_settings(
+	const char *path, const struct conf *f, struct report_source *out, struct problems *p)
 {
 	const struct conf_node *root = conf_root(f), *audit = NULL;
 	const char *redis = "redis://127.0.0.1:6379/0", *journal = "journal",
@@ -52,17 +53,15 @@ static bool take_settings(const struct cli *c, const char *path, const struct co
 		out->redis = strdup(redis);
 	else
 		out->journal = path_beside(path, journal);
-	char *beside = path_beside(path, policy);
-	take_zone(c, beside, out);
-	free(beside);
-	return out->redis || out->journal;
+	out->policy = path_beside(path, policy);
+	return out->policy && (out->redis || out->journal);
 }
 
-static int take_config(const struct cli *c, const char *path, struct report_source *out)
+static int take_config(const char *path, struct report_source *out)
 {
 	struct problems p = {0};
 	struct conf *f = conf_load(path, &p);
-	bool ok = f && take_settings(c, path, f, out, &p);
+	bool ok = f && take_settings(path, f, out, &p);
 	problems_print(&p, stderr);
 	problems_free(&p);
 	conf_free(f);
@@ -75,7 +74,7 @@ static void replace(char **old, const char *by)
 	*old = by ? strdup(by) : NULL;
 }
 
-int report_source_choose(const struct cli *c, struct report_source *out)
+int report_source_choose(const struct cli *c, const char *policy, struct report_source *out)
 {
 	const char *redis = cli_value(c, "redis"), *journal = cli_value(c, "journal");
 	const char *config = cli_value(c, "config"), *zone = cli_value(c, "zone");
@@ -84,14 +83,18 @@ int report_source_choose(const struct cli *c, struct report_source *out)
 		return cli_usage(c, "--redis and --journal are two sources; name one");
 	if (!redis && !journal && !config)
 		return cli_usage(c, "where are the records? --redis, --journal or -c");
-	int code = config ? take_config(c, config, out) : CLI_OK;
+	int code = config ? take_config(config, out) : CLI_OK;
 	if (code != CLI_OK)
 		return code;
 	if (redis || journal) {
 		replace(&out->redis, redis);
 		replace(&out->journal, journal);
 	}
+	if (policy)
+		replace(&out->policy, policy);
 	if (zone)
 		replace(&out->zone, zone);
+	else
+		take_zone(c, out->policy, out);
 	return CLI_OK;
 }

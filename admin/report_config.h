@@ -6,11 +6,12 @@
 
 /* Strings are owned; NULL where nothing is known. Either journal or redis is set. */
 struct report_source {
-	char *journal, *redis, *zone;
+	char *journal, *redis, *policy, *zone;
 };
 
-/* Reads --redis, --journal, -c and --zone. CLI_OK, or the exit code after a word on stderr. */
-int report_source_choose(const struct cli *c, struct report_source *out);
+/* Reads --redis, --journal, -c and --zone; `policy` (or NULL) stands above the one of -c. CLI_OK,
+ * or the exit code after a word on stderr. */
+int report_source_choose(const struct cli *c, const char *policy, struct report_source *out);
 void report_source_drop(struct report_source *s);
 
 /* Their lines in a command's table of options. */

@@ -1,7 +1,8 @@
 /* stile-report: what personnel, auditors and works councils ask of the records. */
 #include "report_commands.h"
 
-static const struct cli_command *const commands[] = {&report_summary_command, NULL};
+static const struct cli_command *const commands[] = {&report_summary_command,
+	&report_person_command, &report_denied_command, &report_rules_command, NULL};
 
 static const struct cli_program program = {
 	.name = "stile-report",

@@ -61,6 +61,12 @@ void report_group(struct report *r, const char *key, const char *title)
 	r->group[r->ngroups++] = (struct field_group){.key = key, .title = title};
 }
 
+void report_lead(struct report *r)
+{
+	if (r->ngroups)
+		r->group[r->ngroups - 1].lead = true;
+}
+
 static void add_field(struct report *r, struct column what, struct value v)
 {
 	struct field_group *g = r->ngroups ? &r->group[r->ngroups - 1] : NULL;
@@ -167,4 +173,17 @@ void report_cell(struct report *r, size_t column, uint64_t num)
 	struct value *v = last_row(r, column);
 	if (v)
 		*v = (struct value){.set = true, .num = num};
+}
+
+void report_cell_mark(struct report *r, size_t column)
+{
+	struct value *v = last_row(r, column);
+	if (v)
+		v->marked = true;
+}
+
+void report_chart(struct report *r, const struct chart *c)
+{
+	if (r->ntables)
+		r->table[r->ntables - 1].chart = *c;
 }

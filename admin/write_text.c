@@ -3,9 +3,8 @@
  * Names come from records, which may come from anywhere: control characters never reach a terminal.
  */
 #include "cli.h"
-#include "table.h"
+#include "write_value.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #define TEXT_MAX 40 /* characters of a name in a table; JSON has them whole */
@@ -18,103 +17,20 @@ struct out {
 
 /* --- pieces ----------------------------------------------------------------------------------- */
 
-/* Bytes of the character at s[i]: good enough for alignment; what is no UTF-8 is one byte. */
-static size_t character(const char *s, size_t left)
-{
-	unsigned char c = (unsigned char)s[0];
-	size_t n = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc2 ? 2 : 1;
-	for (size_t i = 1; i < n; i++)
-		if (i >= left || ((unsigned char)s[i] & 0xc0) != 0x80)
-			return 1;
-	return n;
-}
-
-/* C0, DEL and, as UTF-8, C1: a terminal acts on all of them. */
-static bool control(const char *s, size_t n)
-{
-	unsigned char c = (unsigned char)s[0];
-	return (n == 1 && (c < 0x20 || c >= 0x7f)) ||
-	       (n == 2 && c == 0xc2 && (unsigned char)s[1] < 0xa0);
-}
-
-/* Adds at most `max` characters; returns how many. */
-static size_t add_clean(struct buf *b, const char *text, size_t max)
-{
-	size_t left = strlen(text), width = 0;
-	while (left > 0) {
-		size_t n = character(text, left);
-		if (width + 1 == max && n < left) {
-			buf_adds(b, "…");
-			return max;
-		}
-		if (control(text, n))
-			buf_addc(b, '?');
-		else
-			buf_add(b, text, n);
-		text += n;
-		left -= n;
-		width++;
-	}
-	return width;
-}
-
-static size_t add_number(struct buf *b, uint64_t v)
-{
-	char digits[24];
-	int n = snprintf(digits, sizeof digits, "%llu", (unsigned long long)v);
-	size_t before = b->n;
-	for (int i = 0; i < n; i++) {
-		if (i && (n - i) % 3 == 0)
-			buf_addc(b, ',');
-		buf_addc(b, digits[i]);
-	}
-	return b->n - before;
-}
-
-/* Powers of 1000, as networks and offices count. */
-static size_t add_size(struct buf *b, uint64_t v)
-{
-	static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
-	size_t before = b->n, u = 0;
-	double d = (double)v;
-	for (; d >= 999.5 && u < 6; u++)
-		d /= 1000;
-	if (u == 0)
-		buf_printf(b, "%llu B", (unsigned long long)v);
-	else
-		buf_printf(b,
-			d < 9.995   ? "%.2f %s"
-			: d < 99.95 ? "%.1f %s"
-				    : "%.0f %s",
-			d, units[u]);
-	return b->n - before;
-}
-
-/* Appends the value, returns its width. */
-static size_t add_value(struct buf *b, const struct value *v, enum value_type type, size_t max)
-{
-	if (!v->set)
-		return add_clean(b, "-", 1);
-	switch (type) {
-	case VALUE_TEXT:
-		return add_clean(b, v->text, max);
-	case VALUE_BOOL:
-		return add_clean(b, v->num ? "yes" : "no", 3);
-	case VALUE_BYTES:
-		return add_size(b, v->num);
-	case VALUE_NUMBER:
-	case VALUE_MINUTES:
-		break;
-	}
-	return add_number(b, v->num);
-}
-
 static void strong(const struct out *o, const char *text)
 {
 	buf_adds(o->to, cli_style(o->colours, CLI_STRONG));
 	add_clean(o->to, text, SIZE_MAX);
 	buf_adds(o->to, cli_style(o->colours, CLI_PLAIN));
 	buf_addc(o->to, '\n');
+}
+
+/* A text column at the end needs no space behind it. */
+static void end_line(struct buf *b)
+{
+	while (b->n > 0 && b->p[b->n - 1] == ' ')
+		b->n--;
+	buf_addc(b, '\n');
 }
 
 static void spaces(struct buf *b, size_t n)
@@ -178,18 +94,22 @@ static void add_heading(const struct out *o, const struct table *t, const size_t
 		int w = c->type == VALUE_TEXT ? -(int)width[k] : (int)width[k];
 		buf_printf(o->to, "  %*s", w, c->title);
 	}
-	buf_addc(o->to, '\n');
+	end_line(o->to);
 }
 
-static void add_cell(struct buf *b, const struct value *v, enum value_type type, size_t width)
+static void add_cell(const struct out *o, const struct value *v, enum value_type type, size_t width)
 {
-	struct buf text = {0};
+	struct buf *b = o->to, text = {0};
 	size_t w = add_value(&text, v, type, TEXT_MAX);
 	buf_adds(b, "  ");
-	if (type != VALUE_TEXT)
+	if (!type_is_text(type))
 		spaces(b, width - w);
+	if (v->marked)
+		buf_adds(b, cli_style(o->colours, CLI_WARN));
 	buf_span(b, buf_spanof(&text));
-	if (type == VALUE_TEXT)
+	if (v->marked)
+		buf_adds(b, cli_style(o->colours, CLI_PLAIN));
+	if (type_is_text(type))
 		spaces(b, width - w);
 	b->failed |= text.failed;
 	buf_free(&text);
@@ -207,9 +127,9 @@ static bool add_table(const struct out *o, const struct table *t)
 	for (size_t i = 0; i < t->nrows; i++) {
 		for (size_t k = 0; k < t->ncolumns; k++)
 			if (t->columns[k].title)
-				add_cell(o->to, &t->v[i * t->ncolumns + k], t->columns[k].type,
+				add_cell(o, &t->v[i * t->ncolumns + k], t->columns[k].type,
 					width[k]);
-		buf_addc(o->to, '\n');
+		end_line(o->to);
 	}
 	if (t->nrows == 0)
 		buf_adds(o->to, "  (nothing)\n");
