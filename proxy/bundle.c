@@ -4,6 +4,7 @@
  */
 #include "bundle.h"
 
+#include "certificates.h"
 #include "credentials.h"
 #include "digest.h"
 #include "file.h"
@@ -163,6 +164,7 @@ int bundle_make(const char *config, const uint8_t login_key[32], int *shipper, s
 		ok &= add_policy(&w, s->policy, p);
 		ok &= add_accounts(&w, s, p);
 		ok &= add_hosts(&w, s->hosts, p);
+		ok &= certificates_add(&w, s, p);
 		*shipper = credentials_make(s, p);
 		ok &= *shipper >= 0;
 	}

@@ -1,7 +1,7 @@
 /*
  * The life of a connection, in one screen:
  *
- *   HEAD → DECIDE ⇄ { IDENTIFY, RESOLVE } → RECORD → CONNECT → HELLO → RELAY    (CONNECT)
+ *   (TLS →) HEAD → DECIDE ⇄ { IDENTIFY, RESOLVE } → RECORD → CONNECT → HELLO → RELAY  (CONNECT)
  *                                                           → FORWARD → HEAD    (http requests)
  *   any of them → REPLY → HEAD or LINGER                                        (refused, failed)
  *   any of them → CLOSED, through conn_leave and with a reason
@@ -90,7 +90,8 @@ enum step conn_move(struct conn *c, enum conn_state to)
 	return STEP_ON;
 }
 
-void conn_accept(struct worker *w, int fd, const struct addr *client, const struct addr *local)
+void conn_accept(struct worker *w, int fd, struct tls_server *tls, const struct addr *client,
+	const struct addr *local)
 {
 	struct conn *c = calloc(1, sizeof *c);
 
@@ -111,8 +112,13 @@ void conn_accept(struct worker *w, int fd, const struct addr *client, const stru
 		c->next->prev = c;
 	w->conns = c;
 	w->n_conns++;
-	conn_move(c, STATE_HEAD);
 	endpoint_want(c, CLIENT, LOOP_READ);
+	conn_move(c, tls ? STATE_TLS : STATE_HEAD);
+	if (!tls)
+		return;
+	c->side[CLIENT].tls = tls_accept(tls, fd);
+	if (!c->side[CLIENT].tls)
+		conn_end(c, END_NO_MEMORY);
 }
 
 static void unlink_conn(struct conn *c)

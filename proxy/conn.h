@@ -117,8 +117,9 @@ struct conn {
 	uint16_t origin_port;
 };
 
-/* Takes the accepted descriptor. */
-void conn_accept(struct worker *w, int fd, const struct addr *client, const struct addr *local);
+/* Takes the accepted descriptor. `tls`: of the listener; NULL: plain. */
+void conn_accept(struct worker *w, int fd, struct tls_server *tls, const struct addr *client,
+	const struct addr *local);
 /* Runs the connection as far as it goes. The only function that runs steps; never entered twice. */
 void conn_step(struct conn *c);
 /* Moves to a state and sets its timer. */
@@ -138,6 +139,10 @@ bool conn_take_request(struct conn *c);
 void conn_drop_request(struct conn *c);
 
 /* --- the rooms: steps by the name in states.def ----------------------------------------------- */
+
+/* greet.c: TLS with the client */
+enum step greet_client(struct conn *c);
+enum step greet_late(struct conn *c);
 
 /* request.c: from bytes to a parsed head */
 enum step request_read(struct conn *c);

@@ -47,6 +47,8 @@ void endpoint_open(struct conn *c, int side, int fd)
 
 	end->fd = fd;
 	end->want = end->ready = 0;
+	end->spoiled = false;
+	end->tls = NULL;
 }
 
 void endpoint_close(struct conn *c, int side)
@@ -56,6 +58,8 @@ void endpoint_close(struct conn *c, int side)
 	if (end->fd < 0)
 		return;
 	endpoint_want(c, side, 0);
+	tls_free(end->tls, end->spoiled);
+	end->tls = NULL;
 	close(end->fd);
 	end->fd = -1;
 	end->ready = 0;
@@ -66,6 +70,32 @@ static bool not_now(void)
 	return errno == EAGAIN || errno == EWOULDBLOCK;
 }
 
+/* A record may be left inside the session: only its "nothing now" uses the readiness up. */
+static ssize_t read_tls(struct endpoint *end, void *p, size_t n)
+{
+	ssize_t got = tls_read(end->tls, p, n);
+
+	if (got == TLS_AGAIN)
+		end->ready &= (uint8_t)~LOOP_READ;
+	if (got >= 0)
+		return got;
+	return got == TLS_AGAIN ? ENDPOINT_AGAIN : ENDPOINT_FAILED;
+}
+
+static ssize_t write_tls(struct endpoint *end, const void *p, size_t n)
+{
+	ssize_t sent = tls_write(end->tls, p, n);
+
+	if (sent >= 0)
+		return sent;
+	return sent == TLS_AGAIN ? 0 : ENDPOINT_FAILED;
+}
+
+bool endpoint_buffered(const struct conn *c, int side)
+{
+	return c->side[side].tls && tls_buffered(c->side[side].tls);
+}
+
 ssize_t endpoint_read(struct conn *c, int side, void *p, size_t n)
 {
 	struct endpoint *end = &c->side[side];
@@ -73,6 +103,8 @@ ssize_t endpoint_read(struct conn *c, int side, void *p, size_t n)
 
 	if (!(end->ready & LOOP_READ))
 		return ENDPOINT_AGAIN;
+	if (end->tls)
+		return read_tls(end, p, n);
 	do
 		got = recv(end->fd, p, n, 0);
 	while (got < 0 && errno == EINTR);
@@ -88,6 +120,8 @@ ssize_t endpoint_write(struct conn *c, int side, const void *p, size_t n)
 {
 	ssize_t sent;
 
+	if (c->side[side].tls)
+		return write_tls(&c->side[side], p, n);
 	do
 		sent = send(c->side[side].fd, p, n, MSG_NOSIGNAL);
 	while (sent < 0 && errno == EINTR);
@@ -98,6 +132,8 @@ ssize_t endpoint_write(struct conn *c, int side, const void *p, size_t n)
 
 void endpoint_shut(struct conn *c, int side)
 {
+	if (c->side[side].tls)
+		tls_shut(c->side[side].tls);
 	shutdown(c->side[side].fd, SHUT_WR);
 }
 
@@ -105,5 +141,6 @@ void endpoint_spoil(struct conn *c, int side)
 {
 	static const struct linger at_once = {.l_onoff = 1};
 
+	c->side[side].spoiled = true;
 	setsockopt(c->side[side].fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }

@@ -6,6 +6,7 @@
 #define STILE_ENDPOINT_H
 
 #include "loop.h"
+#include "tls.h"
 
 #include <sys/types.h>
 
@@ -17,6 +18,8 @@ struct endpoint {
 	int fd;	       /* -1: none */
 	uint8_t want;  /* LOOP_READ | LOOP_WRITE: what the event is set for */
 	uint8_t ready; /* what the loop said and nobody used up yet */
+	bool spoiled;
+	struct tls *tls; /* NULL: plain */
 	struct loop_ev ev;
 };
 
@@ -33,6 +36,8 @@ void endpoint_want(struct conn *c, int side, uint8_t want);
 ssize_t endpoint_read(struct conn *c, int side, void *p, size_t n);
 /* Bytes taken, 0 if none are taken now, or ENDPOINT_FAILED. */
 ssize_t endpoint_write(struct conn *c, int side, const void *p, size_t n);
+/* Bytes are here that the loop does not tell of: read on. */
+bool endpoint_buffered(const struct conn *c, int side);
 /* Nothing more will be written: the peer is told. */
 void endpoint_shut(struct conn *c, int side);
 /* The close will be seen as a failure: what was sent is not all (RFC 9112 8). */

@@ -155,7 +155,8 @@ enum flow_answer flow_pump(struct conn *c, struct flow *f)
 			return FLOW_ENDED;
 		if (!(c->side[f->from].ready & LOOP_READ))
 			return FLOW_WAIT;
-		if (moved >= FLOW_TURN) /* level-triggered: the loop comes back */
+		/* level-triggered: the loop comes back */
+		if (moved >= FLOW_TURN && !endpoint_buffered(c, f->from))
 			return FLOW_WAIT;
 		a = piece(c, f, &moved);
 		if (a != FLOW_WAIT)

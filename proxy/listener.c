@@ -70,7 +70,7 @@ static bool take_one(struct listener *l)
 	if (getsockname(fd, (struct sockaddr *)&own, &own_n) == 0)
 		addr_from_sockaddr((struct sockaddr *)&own, &local, &port);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-	conn_accept(l->w, fd, &client, &local);
+	conn_accept(l->w, fd, l->tls, &client, &local);
 	return true;
 }
 

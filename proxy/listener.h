@@ -12,6 +12,7 @@ struct listener {
 	struct worker *w;
 	int fd;
 	struct settings_address at;
+	struct tls_server *tls; /* NULL: plain */
 	struct loop_ev ev, pause;
 };
 

@@ -185,7 +185,7 @@ static bool open_sockets(struct master *m, struct err *e)
 	char text[ADDR_TEXT_MAX];
 
 	for (size_t i = 0; i < s->listen.n; i++) {
-		struct settings_address at = s->listen.v[i];
+		struct settings_address at = s->listen.v[i].at;
 
 		if (!port_is_free(&at, e))
 			return false;

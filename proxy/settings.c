@@ -187,41 +187,68 @@ static bool read_sync(const struct row *r, const struct source *s, void *out)
 	return read_word(r, s, "process", "disk", out);
 }
 
+static bool path_of(const struct source *s, const struct conf_node *tls, const char *key, char *out)
+{
+	const char *v = NULL;
+	char *path;
+	bool ok;
+
+	if (!conf_string(s->conf, tls, key, &v, s->problems))
+		return false;
+	if (!v || !*v)
+		return conf_error(s->conf, tls, s->problems,
+			"listen: tls needs certificate = \"FILE\" and key = \"FILE\"");
+	path = path_beside(s->file, v);
+	ok = path && span_copy(span_str(path), out, SETTINGS_PATH_MAX);
+	free(path);
+	return ok || conf_error(s->conf, tls, s->problems, "listen: the path is too long");
+}
+
+static bool read_one_listen(
+	const struct source *s, const struct conf_node *one, struct settings_listen *to)
+{
+	static const char *const known[] = {"address", "tls", NULL};
+	static const char *const tls_known[] = {"certificate", "key", NULL};
+	const struct conf_node *tls = NULL;
+	const char *text = NULL;
+	struct host host;
+	bool ok;
+
+	if (conf_kind(one) != CONF_GROUP)
+		return conf_error(s->conf, one, s->problems,
+			"listen: expected a group { address = \"127.0.0.1:3128\"; }");
+	ok = conf_only(s->conf, one, known, s->problems);
+	if (!conf_string(s->conf, one, "address", &text, s->problems))
+		return false;
+	if (!text || !authority_parse(span_str(text), &host, &to->at.port) || !host.literal)
+		return conf_error(s->conf, one, s->problems,
+			"listen: expected address = \"127.0.0.1:3128\" or \"[::1]:3128\"");
+	to->at.addr = host.addr;
+	if (!conf_group(s->conf, one, "tls", &tls, s->problems))
+		return false;
+	if (tls)
+		ok = ok && conf_only(s->conf, tls, tls_known, s->problems) &&
+		     path_of(s, tls, "certificate", to->certificate) &&
+		     path_of(s, tls, "key", to->key);
+	return ok;
+}
+
 static bool read_listen(const struct row *r, const struct source *s, void *out)
 {
-	static const char *const known[] = {"address", NULL};
 	struct settings *all = (struct settings *)((char *)out - offsetof(struct settings, listen));
 	const struct conf_node *list = member(s);
 	bool ok = true;
 
+	(void)r;
 	if (!list)
 		return true;
 	if (conf_kind(list) != CONF_LIST || conf_len(list) == 0 || conf_len(list) > SETTINGS_LISTEN)
 		return conf_error(s->conf, list, s->problems,
 			"listen: expected ( { address = \"127.0.0.1:3128\"; }, … ), 1-16 of them");
-	all->listen.n = 0;
-	for (size_t i = 0; i < conf_len(list); i++) {
-		const struct conf_node *one = conf_at(list, i);
-		struct settings_address *to = &all->listen.v[all->listen.n];
-		const char *text = NULL;
-		struct host host;
-
-		if (conf_kind(one) != CONF_GROUP) {
-			ok = conf_error(s->conf, one, s->problems,
-				"listen: expected a group { address = \"127.0.0.1:3128\"; }");
-			continue;
-		}
-		ok &= conf_only(s->conf, one, known, s->problems);
-		if (!conf_string(s->conf, one, "address", &text, s->problems))
-			ok = false;
-		else if (!text || !authority_parse(span_str(text), &host, &to->port) ||
-			 !host.literal)
-			ok = conf_error(s->conf, one, s->problems,
-				"listen: expected address = \"127.0.0.1:3128\" or \"[::1]:3128\"");
-		else
-			to->addr = host.addr, all->listen.n++;
-	}
-	return ok || (wrong(r, s), false);
+	memset(&all->listen, 0, sizeof all->listen);
+	for (size_t i = 0; i < conf_len(list); i++)
+		ok &= read_one_listen(s, conf_at(list, i), &all->listen.v[all->listen.n++]);
+	return ok;
 }
 
 static bool read_servers(const struct row *r, const struct source *s, void *out)

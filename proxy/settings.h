@@ -18,10 +18,16 @@ struct settings_address {
 	uint16_t port;
 };
 
+/* An address to listen on; with certificate and key: over TLS. */
+struct settings_listen {
+	struct settings_address at;
+	char certificate[SETTINGS_PATH_MAX], key[SETTINGS_PATH_MAX]; /* "": plain */
+};
+
 struct settings {
 	char file[SETTINGS_PATH_MAX]; /* itself */
 	struct {
-		struct settings_address v[SETTINGS_LISTEN];
+		struct settings_listen v[SETTINGS_LISTEN];
 		size_t n;
 	} listen;
 	uint64_t workers;

@@ -4,6 +4,7 @@
  */
 #include "worker.h"
 
+#include "certificates.h"
 #include "clock.h"
 #include "conn.h"
 #include "listener.h"
@@ -167,23 +168,86 @@ static bool same_resolver(const struct bundle *a, const struct bundle *b)
 	       memcmp(&x->search, &y->search, sizeof x->search) == 0;
 }
 
-static bool put_in_force(struct worker *w, struct bundle *b, struct err *e)
+/* The setting that a listener was started by: reloads may name others, which wait for a start. */
+static const struct settings_listen *listen_setting(
+	const struct worker *w, size_t listener, const struct settings *s, size_t *index)
 {
-	bool keep = w->bundle && w->resolver && same_resolver(w->bundle, b);
+	const struct settings_address *at = &w->listener[listener].at;
 
-	if (!keep) {
-		struct resolver *r = make_resolver(w, b, e);
+	for (size_t i = 0; i < s->listen.n; i++) {
+		const struct settings_listen *l = &s->listen.v[i];
 
-		if (!r)
-			return false;
-		resolver_retire(w->resolver);
-		w->resolver = r;
+		*index = i;
+		if (addr_eq(&l->at.addr, &at->addr) &&
+			(l->at.port == at->port || (l->at.port == 0 && i == listener)))
+			return l;
 	}
-	identity_use(w->identity, b->accounts);
-	identity_remember(w->identity, (unsigned)b->settings->remember_ms);
-	bundle_unref(w->bundle);
-	w->bundle = b;
+	return NULL;
+}
+
+static bool make_tls(const struct worker *w, const struct bundle *b, size_t listener,
+	struct tls_server **out, struct err *e)
+{
+	struct span chain, key;
+	size_t at;
+
+	*out = NULL;
+	if (!listen_setting(w, listener, b->settings, &at) ||
+		!certificates_get(b->pack, at, &chain, &key))
+		return true;
+	*out = tls_server_new(chain, key, b->login_key, e);
+	return *out != NULL;
+}
+
+static void drop_next(struct worker *w)
+{
+	for (size_t i = 0; i < SETTINGS_LISTEN; i++)
+		tls_server_free(w->next.tls[i]);
+	resolver_free(w->next.resolver);
+	bundle_unref(w->next.bundle);
+	w->next = (struct worker_next){0};
+}
+
+/* All that can fail about a bundle happens here, before anybody says that it is fine. */
+static bool prepare(struct worker *w, int fd, uint32_t generation, struct err *e)
+{
+	struct bundle *b;
+
+	drop_next(w);
+	b = w->next.bundle = bundle_open(fd, e);
+	w->next.generation = generation;
+	if (!b)
+		return false;
+	if (!w->bundle || !same_resolver(w->bundle, b)) {
+		w->next.resolver = make_resolver(w, b, e);
+		if (!w->next.resolver)
+			return false;
+	}
+	for (size_t i = 0; i < w->n_listeners; i++)
+		if (!make_tls(w, b, i, &w->next.tls[i], e))
+			return false;
 	return true;
+}
+
+/* New connections meet the new certificate; those that are open keep theirs. */
+static void put_in_force(struct worker *w)
+{
+	struct worker_next *n = &w->next;
+
+	if (n->resolver) {
+		resolver_retire(w->resolver);
+		w->resolver = n->resolver;
+	}
+	for (size_t i = 0; i < w->n_listeners; i++)
+		if (n->tls[i]) {
+			tls_server_free(w->listener[i].tls);
+			w->listener[i].tls = n->tls[i];
+		}
+	identity_use(w->identity, n->bundle->accounts);
+	identity_remember(w->identity, (unsigned)n->bundle->settings->remember_ms);
+	bundle_unref(w->bundle);
+	w->bundle = n->bundle;
+	*n = (struct worker_next){0};
 }
 
 static void answer(
@@ -191,32 +255,19 @@ static void answer(
 {
 	struct ipc_message m = {.type = type, .index = w->index, .generation = generation};
 
-	snprintf(m.text, sizeof m.text, "%s", text);
+	snprintf(m.text, sizeof m.text, "%.*s", (int)sizeof m.text - 1, text);
 	ipc_send(IPC_CHILD_FD, &m, NULL, 0);
 }
 
-static void take_bundle(struct worker *w, const struct ipc_message *m, int fd)
+/* Without its descriptor (the table of files is full) a bundle is refused, not forgotten. */
+static void take_bundle(struct worker *w, const struct ipc_message *m, const int *fds, size_t n)
 {
-	struct err e = {""};
+	struct err e = {"the bundle's descriptor did not arrive: are descriptors short?"};
+	bool fine = n == 1 && prepare(w, fds[0], m->generation, &e);
 
-	bundle_unref(w->next_bundle);
-	w->next_bundle = bundle_open(fd, &e);
-	w->next_generation = m->generation;
-	answer(w, w->next_bundle ? IPC_READY : IPC_FAILED, m->generation, e.text);
-}
-
-static void commit(struct worker *w, uint32_t generation)
-{
-	struct err e = {""};
-	struct bundle *b = w->next_bundle;
-
-	if (!b || generation != w->next_generation)
-		return;
-	w->next_bundle = NULL;
-	if (!put_in_force(w, b, &e)) {
-		log_error("reload", "the new configuration cannot be used: %s", e.text);
-		bundle_unref(b);
-	}
+	if (!fine)
+		drop_next(w);
+	answer(w, fine ? IPC_READY : IPC_FAILED, m->generation, fine ? "" : e.text);
 }
 
 static void on_ipc(int fd, short what, void *arg)
@@ -228,12 +279,13 @@ static void on_ipc(int fd, short what, void *arg)
 
 	(void)what;
 	while ((got = ipc_receive(fd, &m, fds, &n)) > 0) {
-		if (m.type == IPC_BUNDLE && n == 1)
-			take_bundle(w, &m, fds[0]);
-		else if (m.type == IPC_COMMIT)
-			commit(w, m.generation);
+		if (m.type == IPC_BUNDLE)
+			take_bundle(w, &m, fds, n);
+		else if (m.type == IPC_COMMIT && w->next.bundle &&
+			 m.generation == w->next.generation)
+			put_in_force(w);
 		else if (m.type == IPC_ABORT)
-			bundle_unref(w->next_bundle), w->next_bundle = NULL;
+			drop_next(w);
 		else if (m.type == IPC_DRAIN)
 			begin_drain(w);
 		else if (m.type == IPC_STOP)
@@ -315,8 +367,6 @@ static bool open_journal(struct worker *w, int dir, struct err *e)
 static bool set_up(
 	struct worker *w, const struct ipc_message *m, const int *fds, size_t n, struct err *e)
 {
-	struct bundle *b;
-
 	if (m->type != IPC_SETUP || n != SETUP_FDS + m->n_listen)
 		return err_set(e, "the master's set-up message is malformed");
 	w->index = m->index;
@@ -325,16 +375,16 @@ static bool set_up(
 	w->hello = hello_new();
 	w->scratch = malloc(FLOW_BUFFER);
 	w->listener = calloc(m->n_listen, sizeof *w->listener);
-	b = bundle_open(fds[0], e);
-	if (!w->loop || !w->digest || !w->hello || !w->scratch || !w->listener || !b)
-		return e->text[0] ? false : err_set(e, "out of memory");
-	if (!open_identity(w, b, fds[2], e) || !put_in_force(w, b, e) ||
-		!open_usage(w, m, fds[1], e) || !open_journal(w, fds[3], e))
+	if (!w->loop || !w->digest || !w->hello || !w->scratch || !w->listener)
+		return err_set(e, "out of memory");
+	for (; w->n_listeners < m->n_listen; w->n_listeners++)
+		if (!listener_start(
+			    &w->listener[w->n_listeners], w, fds[SETUP_FDS + w->n_listeners]))
+			return err_set(e, "a listening socket cannot be used");
+	if (!prepare(w, fds[0], m->generation, e) || !open_identity(w, w->next.bundle, fds[2], e))
 		return false;
-	for (size_t i = 0; i < m->n_listen; i++)
-		if (listener_start(&w->listener[i], w, fds[SETUP_FDS + i]))
-			w->n_listeners++;
-	return w->n_listeners == m->n_listen || err_set(e, "a listening socket cannot be used");
+	put_in_force(w);
+	return open_usage(w, m, fds[1], e) && open_journal(w, fds[3], e);
 }
 
 static void set_events(struct worker *w)
@@ -356,6 +406,8 @@ static void finish(struct worker *w)
 		listener_stop(&w->listener[i]);
 	while (w->conns)
 		conn_end(w->conns, END_STOPPED);
+	for (size_t i = 0; i < w->n_listeners; i++)
+		tls_server_free(w->listener[i].tls);
 	journal_hand_over(w->journal);
 	usage_tick(w->usage, w->journal, clock_wall_ms(), true, usage_day, w);
 	journal_close(w->journal, true);
@@ -364,8 +416,8 @@ static void finish(struct worker *w)
 	usage_close(w->usage);
 	hello_free(w->hello);
 	digest_free(w->digest);
+	drop_next(w);
 	bundle_unref(w->bundle);
-	bundle_unref(w->next_bundle);
 	while (w->pool) {
 		struct request *rq = w->pool;
 

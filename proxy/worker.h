@@ -19,13 +19,20 @@ struct conn;
 struct request;
 struct listener;
 
+/* A bundle that was checked and is not yet in force, with what was made for it. */
+struct worker_next {
+	struct bundle *bundle;
+	uint32_t generation;
+	struct resolver *resolver; /* NULL: the present one stays */
+	struct tls_server *tls[SETTINGS_LISTEN];
+};
+
 struct worker {
 	unsigned index;
 	struct loop *loop;
 	struct loop_ev ipc_ev, journal_ev, hand_over_ev, tick_ev, drain_ev;
-	struct bundle *bundle;	    /* in force */
-	struct bundle *next_bundle; /* checked, not yet in force */
-	uint32_t next_generation;
+	struct bundle *bundle; /* in force */
+	struct worker_next next;
 	struct journal *journal;
 	struct usage *usage;
 	struct resolver *resolver;

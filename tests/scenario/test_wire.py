@@ -984,7 +984,8 @@ def test_a_slow_reader_costs_no_memory_and_stops_nobody(stile):
     for s in slow:
         s.sendall(request(o, "/big"))
     time.sleep(0.7)
-    assert rss_kib(worker(stile)) - before < 10 * 300 + 1000
+    slack = 8 if "san" in BUILD.name else 1  # sanitizers keep shadows and freed memory
+    assert rss_kib(worker(stile)) - before < slack * (10 * 300 + 1000)
     began, spent = time.monotonic(), cpu_s(worker(stile))
     for _ in range(20):
         s = raw(stile)
