@@ -26,6 +26,7 @@ struct scene {
 	int week_minute;     /* -1: not worked out yet */
 	bool port_only;	     /* an allow rule failed on nothing but its port */
 	bool address_wanted; /* an earlier rule hangs on the address alone */
+	bool let_through;    /* something refused, but facts.observe_all */
 };
 
 /* How one rule stands: what is known to fail, else what is open. */
@@ -314,7 +315,8 @@ static bool opens_by_name(const struct scene *x, const struct snap_rule *r)
 	       by_range(x, &r->to) == YES;
 }
 
-/* Inside and special addresses need two things that agree: `inside`, and a rule that means them. */
+/* Inside and special addresses need two things that agree: `inside`, and a rule that means them.
+ * `r` NULL: no rule allows. */
 static bool guard(const struct scene *x, const struct snap_rule *r, struct verdict *v)
 {
 	enum address_class class = CLASS_PUBLIC;
@@ -327,7 +329,7 @@ static bool guard(const struct scene *x, const struct snap_rule *r, struct verdi
 		class = address_class(&x->address, NULL);
 	if (class == CLASS_PUBLIC)
 		return true;
-	if (in_ranges(x->s, x->s->inside, &x->address) && opens_by_name(x, r))
+	if (r && in_ranges(x->s, x->s->inside, &x->address) && opens_by_name(x, r))
 		return true;
 	deny(v, class == CLASS_INSIDE ? REASON_INSIDE : REASON_SPECIAL);
 	return false;
@@ -341,7 +343,9 @@ static void take_limit(const struct facts *f, const struct snap_rule *r, struct 
 	for (size_t i = 0; i < f->limits; i++) {
 		if (f->limit[i].rule != v->rule)
 			continue;
-		if (f->limit[i].spent == SPENT_YES) {
+		if (f->limit[i].spent == SPENT_YES && f->observe_all) {
+			v->reason = REASON_OBSERVE_ALL;
+		} else if (f->limit[i].spent == SPENT_YES) {
 			v->retry_s = f->limit[i].retry_s;
 			deny(v, REASON_LIMIT);
 		}
@@ -369,8 +373,26 @@ static void decide(const struct scene *x, size_t i, struct verdict *v)
 		need(v, NEED_ADDRESS);
 		return;
 	}
-	if (guard(x, r, v))
-		take_limit(x->f, r, v);
+	if (!guard(x, r, v))
+		return;
+	if (x->let_through)
+		v->reason = REASON_OBSERVE_ALL;
+	take_limit(x->f, r, v);
+}
+
+/* No rule allows, but facts.observe_all: what nothing can open stays shut, and nobody who could say
+ * who he is comes through unasked. */
+static void let_through(const struct scene *x, struct verdict *v)
+{
+	if (x->f->identity == IDENTITY_UNKNOWN && !x->held && snapshot_wants_identity(x->s)) {
+		need(v, NEED_IDENTITY);
+	} else if (x->f->address_state == ADDRESS_UNKNOWN) {
+		v->role = -1;
+		need(v, NEED_ADDRESS);
+	} else if (guard(x, NULL, v)) {
+		v->decision = DECISION_ALLOW;
+		v->reason = REASON_OBSERVE_ALL;
+	}
 }
 
 /* --- the story --- */
@@ -462,10 +484,16 @@ static bool try_rule(struct scene *x, size_t i, struct verdict *v, struct trace 
 	x->address_wanted |= st.address;
 	if (st.address && !r->roles)
 		return false;
-	if (x->address_wanted)
+	if (x->address_wanted) {
 		need(v, NEED_ADDRESS);
-	else
+	} else if (x->f->observe_all && r->action == RULE_DENY) {
+		note(t, i, COND_OBSERVED);
+		seen(v, i);
+		x->let_through = true;
+		return false;
+	} else {
 		decide(x, i, v);
+	}
 	return true;
 }
 
@@ -487,5 +515,8 @@ void policy_evaluate(
 		return;
 	}
 	v->role = first_of(x.held);
-	deny(v, x.port_only ? REASON_PORT : REASON_NO_RULE);
+	if (f->observe_all)
+		let_through(&x, v);
+	else
+		deny(v, x.port_only ? REASON_PORT : REASON_NO_RULE);
 }

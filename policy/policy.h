@@ -168,6 +168,7 @@ struct facts {
 		uint32_t retry_s;    /* if spent: when to come again */
 	} limit[POLICY_LIMITS_MAX];
 	bool limits_unspent; /* explain and tests: every limit counts as not spent */
+	bool observe_all;    /* break-glass: what the rules refuse is only noted */
 };
 
 enum decision {
@@ -229,7 +230,12 @@ const char *condition_text(enum condition c);
  * that would have allowed. A rule without ports: an allow opens the policy's, a deny closes all.
  * Observing rules never cause a need: what is open counts as not holding for them. A literal host
  * is its own address for conditions; ADDRESS_KNOWN is still asked for before an allow, because only
- * the caller knows its own listeners. `t` may be NULL. */
+ * the caller knows its own listeners. `t` may be NULL.
+ *
+ * Under facts.observe_all rules that deny are as if they observed, a limit that is spent lets
+ * through, and where no rule allows the answer is an allow all the same, with reason OBSERVE_ALL
+ * and those rules in `seen`. Needs, logins among them, and the guard hold as ever: an address inside
+ * is open only through a rule that allows it by name. Who could log in is asked to first. */
 void policy_evaluate(const struct snapshot *s, const struct facts *f, struct verdict *v,
 	struct trace *t);
 

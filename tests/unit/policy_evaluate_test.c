@@ -585,6 +585,82 @@ static void no_more_observing_rules_are_noted_than_fit(void **state)
 	buf_free(&b);
 }
 
+/* --- break-glass --- */
+
+static void while_all_is_observed_only_the_rules_give_way(void **state)
+{
+	static const char policy[] =
+		"services: { a = { hosts = [\"a.example\"]; }; b = { hosts = [\"b.example\"]; }; };"
+		"inside = [ \"10.20.0.0/16\" ]; ports = [ \"443\" ];"
+		"roles: { staff = { everyone = true; }; kiosk = { networks = [\"10.0.0.9\"]; }; };"
+		"rules = ( { name = \"no-a\"; to = [\"a\"]; action = \"deny\"; },"
+		"{ name = \"in\"; to = [\"host:in.example\"]; action = \"allow\"; },"
+		"{ name = \"net\"; roles = [\"kiosk\"]; to = [\"b\"]; action = \"deny\"; },"
+		"{ name = \"some\"; roles = [\"staff\"]; to = [\"b\"]; action = \"allow\";"
+		" limits = { requests = \"60/min\"; }; } );";
+	static const struct {
+		struct row row;
+		bool spent;
+		const char *reason, *seen;
+	} v[] = {
+		/* a rule that denies gives way, and says so */
+		{{"joe", "a.example", "8.8.8.8", NULL, "allow - staff"}, false, "observe-all", "0"},
+		{{"joe", "a.example", NULL, NULL, "need address"}, false, NULL, "0"},
+		{{"joe", "b.example", "8.8.8.8", NULL, "allow some staff"}, false, "rule", ""},
+		/* so does what no rule allows, and a port that none opens */
+		{{"joe", "c.example", "8.8.8.8", NULL, "allow - staff"}, false, "observe-all", ""},
+		{{"joe", "b.example:25", "8.8.8.8", NULL, "allow - staff"}, false, "observe-all",
+			""},
+		{{"-", "c.example", "8.8.8.8", NULL, "allow - -"}, false, "observe-all", ""},
+		/* and a limit that is spent */
+		{{"joe", "b.example", "8.8.8.8", NULL, "allow some staff"}, true, "observe-all",
+			""},
+		/* who could log in is asked to, as ever; a kiosk is known by its network */
+		{{"?", "c.example", "8.8.8.8", NULL, "need identity"}, false, NULL, ""},
+		{{"?", "b.example", "8.8.8.8", NULL, "need identity"}, false, NULL, ""},
+		{{"?@10.0.0.9", "c.example", "8.8.8.8", NULL, "allow - kiosk"}, false,
+			"observe-all", ""},
+		/* the guard holds: nothing but a rule that allows it by name opens what is inside
+		 */
+		{{"joe", "a.example", "10.20.0.1", NULL, "deny - inside"}, false, "inside", "0"},
+		{{"joe", "c.example", "10.20.0.1", NULL, "deny - inside"}, false, "inside", ""},
+		{{"joe", "c.example", "127.0.0.1", NULL, "deny - special"}, false, "special", ""},
+		{{"joe", "c.example", "169.254.169.254", NULL, "deny - special"}, false, "special",
+			""},
+		{{"joe", "c.example", "self 8.8.8.8", NULL, "deny - self"}, false, "self", ""},
+		{{"joe", "in.example", "10.20.0.1", NULL, "allow in staff"}, false, "rule", ""},
+		{{"joe", "in.example", "10.30.0.1", NULL, "deny in inside"}, false, "inside", ""},
+	};
+	struct buf b = {0};
+	const struct snapshot *s = snapshot_of_text(policy, &b);
+	(void)state;
+
+	for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
+		struct row row = v[i].row;
+		struct asked a;
+		struct verdict got;
+		char text[200], seen[POLICY_SEEN_MAX + 1] = "";
+
+		ask(s, &row, &a);
+		a.f.observe_all = true;
+		a.f.limits_unspent = !v[i].spent;
+		a.f.limits = 1;
+		a.f.limit[0].rule = 3;
+		a.f.limit[0].spent = SPENT_YES;
+		policy_evaluate(s, &a.f, &got, NULL);
+		describe(s, &got, text, sizeof text);
+		for (size_t k = 0; k < got.seen; k++)
+			seen[k] = (char)('0' + got.seen_rule[k]);
+		if (strcmp(text, row.want) != 0)
+			print_error("row %zu\n", i);
+		assert_string_equal(text, row.want);
+		assert_string_equal(seen, v[i].seen);
+		if (v[i].reason)
+			assert_string_equal(reason_info(got.reason)->word, v[i].reason);
+	}
+	buf_free(&b);
+}
+
 /* --- limits --- */
 
 static void limits_are_asked_last_and_deny_when_spent(void **state)
@@ -869,6 +945,7 @@ int main(void)
 		cmocka_unit_test(people_are_asked_before_names_are_resolved),
 		cmocka_unit_test(observing_rules_are_noted_and_change_nothing),
 		cmocka_unit_test(no_more_observing_rules_are_noted_than_fit),
+		cmocka_unit_test(while_all_is_observed_only_the_rules_give_way),
 		cmocka_unit_test(limits_are_asked_last_and_deny_when_spent),
 		cmocka_unit_test(verdicts_carry_roles_and_country),
 		cmocka_unit_test(a_trace_says_why_each_rule_did_not_decide),
