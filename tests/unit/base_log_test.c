@@ -11,8 +11,10 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static char said[16384];
@@ -51,8 +53,18 @@ static void line_names_process_topic_and_text(void **state)
 
 static void journal_gets_the_level_in_front(void **state)
 {
+	struct stat st;
+	char stream[64];
+
 	(void)state;
-	setenv("JOURNAL_STREAM", "8:1", 1);
+	assert_int_equal(fstat(STDERR_FILENO, &st), 0);
+	snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long)st.st_dev,
+		(unsigned long long)st.st_ino);
+	setenv("JOURNAL_STREAM", "8:1", 1); /* of a process above: its stderr, not ours */
+	log_open("master", LOG_LEVEL_DEBUG);
+	CATCH(log_debug("t", "x"));
+	assert_string_equal(said, "stile master: t: x\n");
+	setenv("JOURNAL_STREAM", stream, 1);
 	log_open("master", LOG_LEVEL_DEBUG);
 	unsetenv("JOURNAL_STREAM");
 	CATCH(log_debug("t", "x"));
@@ -80,6 +92,43 @@ static void longest_text_is_cut_and_still_one_line(void **state)
 	CATCH(log_info("t", "%s", text));
 	assert_ptr_equal(strchr(said, '\n'), said + strlen(said) - 1);
 	assert_string_equal(said + strlen(said) - 8, "\\x0a...\n");
+}
+
+static void json_lines_parse_whatever_the_text(void **state)
+{
+	char text[5000];
+	int64_t by;
+
+	(void)state;
+	log_open("worker 0", LOG_LEVEL_INFO);
+	log_json(true);
+	by = INT64_C(1700000000123) - clock_wall_ms();
+	clock_shift_ms(by);
+	CATCH(log_warn("t", "%s", "a\n\"b\"\x01\xff"));
+	clock_shift_ms(-by);
+	assert_memory_equal(said, "{\"@timestamp\":\"2023-11-14T22:13:20.1", 36);
+	assert_string_equal(said + 38,
+		"Z\",\"level\":\"warning\",\"process\":\"worker 0\",\"topic\":\"t\","
+		"\"message\":\"a\\n\\\"b\\\"\\u0001\xef\xbf\xbd\"}\n");
+	memset(text, 1, sizeof(text));
+	text[sizeof(text) - 1] = 0;
+	CATCH(log_info("t", "%s", text));
+	assert_string_equal(said + strlen(said) - 12, "\\u0001...\"}\n");
+	log_json(false);
+}
+
+static void a_log_can_move_to_a_file(void **state)
+{
+	char text[100] = "";
+	int old = dup(STDERR_FILENO), fd = open("log", O_RDWR | O_CREAT | O_APPEND, 0600);
+
+	(void)state;
+	assert_true(log_onto(fd));
+	log_info("t", "in the file");
+	assert_true(log_onto(old));
+	assert_true(pread(fd, text, sizeof(text) - 1, 0) > 0);
+	assert_string_equal(text, "stile worker 0: t: in the file\n");
+	close(fd), close(old);
 }
 
 static void errno_survives_a_log_line(void **state)
@@ -131,6 +180,8 @@ int main(void)
 		cmocka_unit_test(journal_gets_the_level_in_front),
 		cmocka_unit_test(text_cannot_forge_a_second_line),
 		cmocka_unit_test(longest_text_is_cut_and_still_one_line),
+		cmocka_unit_test(json_lines_parse_whatever_the_text),
+		cmocka_unit_test(a_log_can_move_to_a_file),
 		cmocka_unit_test(errno_survives_a_log_line),
 		cmocka_unit_test(errors_carry_what_the_system_said),
 		cmocka_unit_test(wall_clock_shifts_and_the_other_does_not),
