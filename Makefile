@@ -33,7 +33,7 @@ SEES_admin  = base policy audit admin
 LIBS_base   = -lconfig -levent_core -lcrypto
 LIBS_policy = -lmaxminddb -lpsl -lidn2 -lxxhash
 LIBS_audit  = -lhiredis -ljansson -lpthread -lssl
-LIBS_proxy  = -lsystemd -lunbound -lresolv -lcrypt -lssl
+LIBS_proxy  = -levent_extra -lm -lsystemd -lunbound -lresolv -lcrypt -lssl
 LIBS_admin  =
 
 sources   = $(sort $(wildcard $(1)/*.c))
@@ -162,7 +162,7 @@ install: all
 	install -d -m755 $(ETC)
 	[ -e $(ETC)/policy.cfg ] || install -m644 packaging/policy.cfg $(ETC)/policy.cfg
 	[ -e $(ETC)/proxy.cfg ] || sed -e 's|"packaging/policy.cfg"|"policy.cfg"|' \
-		-e 's|"journal"|"/var/lib/stile/journal"|' \
+		-e 's|"journal"|"/var/lib/stile/journal"|' -e 's|"stile.sock"|"/run/stile/stile.sock"|' \
 		-e 's|"pseudonym.key"|"/var/lib/stile/pseudonym.key"|' proxy.cfg >$(ETC)/proxy.cfg
 	[ -n "$(DESTDIR)" ] || systemd-sysusers 2>/dev/null || true
 

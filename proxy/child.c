@@ -83,6 +83,7 @@ void child_gone(struct child *c)
 		pause = PAUSE_MAX_MS;
 	c->again_at_ms = now + pause + 1;
 	c->pid = 0;
+	c->restarts++;
 	c->ready = false;
 	if (c->fd >= 0)
 		close(c->fd);

@@ -15,6 +15,7 @@ struct child {
 	bool ready;
 	uint64_t started_ms, again_at_ms; /* monotonic; again_at: 0 none planned */
 	unsigned deaths;		  /* in quick succession */
+	uint64_t restarts;		  /* in all */
 	char chain[CHAIN_NAME_LEN + 1];	  /* of its journal, as it told */
 	struct chain_tip tip;
 };

@@ -3,12 +3,14 @@
 
 #include "clock.h"
 #include "journal.h"
+#include "journal_read.h"
 #include "log.h"
 #include "record.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define STEP_MS                                                                                    \
 	2000 /* wall and monotonic time may part by this much in a tick: slewing, not stepping */
@@ -20,6 +22,8 @@ struct chronicle {
 	int64_t minute;	 /* last one with a checkpoint */
 	int64_t wall_ms; /* at the last tick */
 	uint64_t mono_ms;
+	char day[11];	   /* the local day that `recorded` counts */
+	uint64_t recorded; /* its checkpoints */
 };
 
 static const char *day_of(void *arg, int64_t wall_ms, char out[11])
@@ -72,6 +76,48 @@ void chronicle_policy(struct chronicle *c, const struct bundle *b)
 	memcpy(c->digest, b->digest, sizeof c->digest);
 }
 
+/* Our own records, so bytes suffice: the cost is that of reading, once at a start. */
+static bool is_checkpoint_of(struct span body, const char *day)
+{
+	char of[32];
+
+	snprintf(of, sizeof of, "\"day\":\"%s\"", day);
+	return memmem(body.p, body.n, of, strlen(of)) &&
+	       memmem(body.p, body.n, "\"what\":\"checkpoint\"", 19);
+}
+
+static void count_segment(struct chronicle *c, int dir, const struct segment_name *name)
+{
+	struct err e;
+	struct journal_line line;
+	struct segment_reader *r = segment_open(dir, name, &e);
+
+	while (r && segment_next(r, 0, &line, &e) == SEGMENT_LINE)
+		c->recorded += is_checkpoint_of(line.body, c->day);
+	segment_close(r);
+}
+
+/* What masters before this one recorded of the day. */
+static void count_recorded(struct chronicle *c, int dir)
+{
+	struct segment_name *v = NULL;
+	size_t n = 0;
+	struct err e;
+
+	if (!segment_list(dir, &v, &n, &e))
+		return;
+	for (size_t i = n; i-- > 0;) {
+		struct stat st;
+		char file[96];
+
+		segment_name_format(&v[i], file);
+		if (fstatat(dir, file, &st, 0) == 0 && st.st_mtime < c->wall_ms / 1000 - 86400)
+			break; /* and all before it */
+		count_segment(c, dir, &v[i]);
+	}
+	free(v);
+}
+
 struct chronicle *chronicle_open(int dir, const struct bundle *b, struct err *e)
 {
 	struct chronicle *c = calloc(1, sizeof *c);
@@ -84,6 +130,8 @@ struct chronicle *chronicle_open(int dir, const struct bundle *b, struct err *e)
 	c->wall_ms = clock_wall_ms();
 	c->mono_ms = clock_mono_ms();
 	c->minute = c->wall_ms / 60000;
+	day_of(c, c->wall_ms, c->day);
+	count_recorded(c, dir);
 	c->journal = journal_open(&o, NULL, e);
 	if (!c->journal) {
 		free(c);
@@ -118,6 +166,47 @@ static void checkpoint(struct chronicle *c, const struct child *children, size_t
 	record_str(&r, FIELD_WHAT, SPAN("checkpoint"));
 	record_str(&r, FIELD_TIPS, buf_spanof(&b));
 	write_down(c, &r);
+	if (strcmp(c->day, day) != 0) {
+		memcpy(c->day, day, sizeof c->day);
+		c->recorded = 0;
+	}
+	c->recorded++;
+}
+
+void chronicle_observe(struct chronicle *c, const char *text, uint64_t seconds)
+{
+	struct record r;
+	char day[11];
+
+	record_init(&r, RECORD_MARK);
+	stamp(c, &r, day);
+	record_str(&r, FIELD_WHAT, SPAN("observe"));
+	record_num(&r, FIELD_N, seconds);
+	record_str(&r, FIELD_TEXT, span_str(text));
+	write_down(c, &r);
+}
+
+void chronicle_coverage(const struct chronicle *c, uint64_t *recorded, uint64_t *passed)
+{
+	int64_t now = clock_wall_ms() / 1000, midnight = now;
+	char day[11];
+
+	snapshot_day(c->bundle->policy, now, day);
+	snapshot_parse_time(c->bundle->policy, span_str(day), &midnight);
+	*passed = now >= midnight ? (uint64_t)(now / 60 - midnight / 60) + 1 : 1;
+	*recorded = strcmp(day, c->day) == 0 ? c->recorded : 0;
+	if (*recorded > *passed) /* the clock went back */
+		*recorded = *passed;
+}
+
+uint64_t chronicle_lost(const struct chronicle *c)
+{
+	return journal_lost(c->journal);
+}
+
+bool chronicle_failing(const struct chronicle *c)
+{
+	return journal_failing(c->journal);
 }
 
 static void clock_stepped(struct chronicle *c, int64_t by_ms)

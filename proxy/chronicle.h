@@ -18,6 +18,13 @@ struct chronicle *chronicle_open(int dir, const struct bundle *b, struct err *e)
 void chronicle_policy(struct chronicle *c, const struct bundle *b);
 /* Call every second: checkpoints when a minute is over, marks a clock that stepped. */
 void chronicle_tick(struct chronicle *c, const struct child *children, size_t n);
+/* Break-glass begins or ends: a mark with the reason and for how long. */
+void chronicle_observe(struct chronicle *c, const char *text, uint64_t seconds);
+/* Minutes of the local day so far, and those of them with a checkpoint, by whichever master. */
+void chronicle_coverage(const struct chronicle *c, uint64_t *recorded, uint64_t *passed);
+/* Of the node's own chain. */
+uint64_t chronicle_lost(const struct chronicle *c);
+bool chronicle_failing(const struct chronicle *c);
 /* With a stop mark. */
 void chronicle_close(struct chronicle *c);
 

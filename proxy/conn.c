@@ -100,6 +100,7 @@ void conn_accept(struct worker *w, int fd, struct tls_server *tls, const struct 
 		return;
 	}
 	c->w = w;
+	c->since_ms = clock_mono_ms();
 	c->client = *client;
 	c->local = *local;
 	flow_init(&c->up, CLIENT);

@@ -8,6 +8,7 @@
 
 #include "body.h"
 #include "bundle.h"
+#include "counters.h"
 #include "dial.h"
 #include "endpoint.h"
 #include "flow.h"
@@ -27,12 +28,6 @@ enum conn_state {
 	STATE_COUNT
 };
 
-enum end_reason {
-#define END(name, word, text) END_##name,
-#include "ends.def"
-#undef END
-	END_COUNT
-};
 const char *end_word(enum end_reason r);
 
 /* What a step answers: the state moved, go on; or wait for the next event. */
@@ -54,6 +49,9 @@ struct access {
 	const char *tls;	     /* "tls", "other", "none"; static */
 	char *sni;		     /* owned; NULL where it agrees with the CONNECT name */
 	uint64_t up, down;	     /* bytes so far */
+	char *to;		     /* owned: the label that its record carries; may be NULL */
+	bool tunnel;		     /* by CONNECT */
+	bool let_through;	     /* while refusals are only recorded (observe.h) */
 	struct usage_ref usage;
 };
 
@@ -73,6 +71,7 @@ struct request {
 	struct addr addrs[RESOLVE_ADDRS_MAX]; /* resolved, then only those that may be dialled */
 	size_t n_addrs;
 	bool resolved;
+	uint64_t mark_us; /* monotonic: the present lap began; 0: none yet */
 
 	/* under way, at most one each; NULL when not */
 	struct resolve *resolve;
@@ -107,6 +106,7 @@ struct conn {
 	struct endpoint side[2];
 	struct loop_ev timer;
 	struct flow up, down;
+	uint64_t since_ms;  /* monotonic; accepted */
 	uint64_t active_ms; /* monotonic; last byte */
 	uint8_t ending;	    /* of a tunnel: the end_reason of the direction that ended first */
 	struct request *rq; /* NULL: between requests, or a tunnel */
@@ -162,9 +162,10 @@ enum step decide_resolved(struct conn *c);
 enum step ledger_open(struct conn *c);	   /* the access record; to RECORD */
 enum step ledger_recorded(struct conn *c); /* RECORD */
 enum step ledger_late(struct conn *c);
-void ledger_refusal(struct conn *c, const char *verdict, enum reason reason);
+void ledger_refusal(struct conn *c, enum verdict_word verdict, enum reason reason);
 void ledger_close(struct conn *c, enum end_reason why); /* the end record, if an access is open */
 void ledger_bytes(struct conn *c, uint64_t up, uint64_t down);
+void ledger_lap(struct conn *c, enum lap lap); /* a measured stretch of time is over */
 /* The request's user gets a pseudonym; the first sight in a day a record. */
 void ledger_person(struct conn *c, const struct span *groups, size_t n);
 

@@ -148,8 +148,8 @@ static bool ask_limit(struct conn *c, const struct verdict *v)
 	if (f->limits == POLICY_LIMITS_MAX)
 		return false;
 	snapshot_rule(rq->bundle->policy, (size_t)v->rule, &rule);
-	within = usage_rate_take(c->w->usage, person, rule.name, &rule.requests,
-		clock_mono_us(), &retry);
+	within = usage_rate_take(
+		c->w->usage, person, rule.name, &rule.requests, clock_mono_us(), &retry);
 	f->limit[f->limits].rule = (uint16_t)v->rule;
 	f->limit[f->limits].spent = within ? SPENT_NO : SPENT_YES;
 	f->limit[f->limits].retry_s = retry;
@@ -219,7 +219,10 @@ enum step decide_step(struct conn *c)
 	struct request *rq = c->rq;
 	struct verdict v;
 
+	if (!rq->mark_us)
+		rq->mark_us = clock_mono_us();
 	rq->facts.now_s = clock_wall_ms() / 1000;
+	rq->facts.observe_all = worker_observes(c->w);
 	if (rq->resolved)
 		return judge_candidates(c);
 	switch (judge(c, &v)) {

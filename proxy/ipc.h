@@ -16,18 +16,32 @@
 
 enum ipc_type {
 	/* master → child */
-	IPC_SETUP,  /* worker: bundle, shared memory of usage, of logins, journal folder, listeners
-		       …;  shipper: bundle, journal root, own journal folder,
-		       credentials */
-	IPC_BUNDLE, /* a new bundle to open and check */
-	IPC_COMMIT, /* use the one checked last */
-	IPC_ABORT,  /* drop it, keep the old one */
-	IPC_DRAIN,  /* listeners close; tunnels may go on for the drain time; then exit */
-	IPC_STOP,   /* end now, with all records */
+	IPC_SETUP,   /* worker: bundle, shared memory of usage, of logins, journal folder, shared
+			memory of counters, listeners …;  shipper: bundle, journal root, own journal
+			folder, credentials */
+	IPC_BUNDLE,  /* a new bundle to open and check */
+	IPC_COMMIT,  /* use the one checked last */
+	IPC_ABORT,   /* drop it, keep the old one */
+	IPC_DRAIN,   /* listeners close; tunnels may go on for the drain time; then exit */
+	IPC_STOP,    /* end now, with all records */
+	IPC_OBSERVE, /* refusals are only recorded until observe_until_ms; 0: no longer */
+	IPC_LIST,    /* say what is open: LISTING answers with the same generation */
+	IPC_LOG,     /* the log goes to this descriptor */
 	/* child → master */
 	IPC_READY,  /* set up and serving, or the bundle is fine */
 	IPC_FAILED, /* text says why */
-	IPC_TIP	    /* a writer's tip, for the node's checkpoint */
+	IPC_TIP,    /* a writer's tip, for the node's checkpoint */
+	IPC_SHIP,   /* how shipping goes; text: the trouble there is */
+	IPC_LISTING /* a memfd with what is open, JSON objects with commas between them */
+};
+
+/* How shipping goes, of audit/ship.h's status. */
+struct ship_figures {
+	uint32_t state; /* enum ship_state */
+	uint32_t failures;
+	uint64_t shipped, already, backlog_bytes, alarms, lost;
+	bool known;   /* the shipper has looked at the journal */
+	bool failing; /* its own journal */
 };
 
 struct ipc_message {
@@ -38,6 +52,8 @@ struct ipc_message {
 	uint32_t workers; /* how many share the memory */
 	char chain[CHAIN_NAME_LEN + 1];
 	struct chain_tip tip;
+	uint64_t observe_until_ms; /* monotonic, which all processes of a host share */
+	struct ship_figures ship;
 	char text[300];
 };
 

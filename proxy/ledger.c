@@ -105,14 +105,14 @@ static int32_t one_service(const struct target *t)
 }
 
 /* All of an ACCESS record but time, id and count: what refusals of a minute have in common. */
-static void access_fields(
-	struct conn *c, const char *verdict, enum reason reason, struct record *r, struct store *s)
+static void access_fields(struct conn *c, enum verdict_word verdict, enum reason reason,
+	struct record *r, struct store *s)
 {
 	const struct request *rq = c->rq;
 	const struct snapshot *p;
 
 	record_init(r, RECORD_ACCESS);
-	record_str(r, FIELD_VERDICT, span_str(verdict));
+	record_str(r, FIELD_VERDICT, span_str(verdict_word(verdict)));
 	record_str(r, FIELD_REASON, span_str(reason_info(reason)->word));
 	record_str(r, FIELD_USER, span_str(c->access.person));
 	if (!rq || !rq->bundle)
@@ -158,6 +158,39 @@ static struct journal_ticket *write_down(
 	return t;
 }
 
+/* --- figures ------------------------------------------------------------------------------------
+ */
+
+void ledger_lap(struct conn *c, enum lap lap)
+{
+	uint64_t now;
+
+	if (!c->rq || !c->rq->mark_us)
+		return;
+	now = clock_mono_us();
+	count_lap(c->w->counters, lap, now - c->rq->mark_us);
+	c->rq->mark_us = now;
+}
+
+static void count_begun(struct conn *c)
+{
+	struct counters *n = c->w->counters;
+
+	count_add(&n->verdict[VERDICT_ALLOW][c->rq->verdict.reason], 1);
+	count_add(&n->tunnels_begun, c->access.tunnel);
+	count_add(&n->tunnels, c->access.tunnel);
+	ledger_lap(c, LAP_VERDICT);
+}
+
+static void count_ended(struct conn *c, enum end_reason why)
+{
+	struct counters *n = c->w->counters;
+
+	count_add(&n->end[why], 1);
+	if (c->access.tunnel)
+		count_set(&n->tunnels, count_get(&n->tunnels) - 1);
+}
+
 /* --- an access that is given --------------------------------------------------------------------
  */
 
@@ -186,6 +219,8 @@ static void begin_access(struct conn *c)
 	a->status = 0;
 	a->tls = NULL;
 	a->up = a->down = 0;
+	a->tunnel = rq->head.form == FORM_AUTHORITY;
+	a->let_through = rq->verdict.reason == REASON_OBSERVE_ALL;
 	a->usage = (struct usage_ref){.slot = UINT32_MAX};
 }
 
@@ -195,7 +230,9 @@ enum step ledger_open(struct conn *c)
 	struct store s;
 
 	begin_access(c);
-	access_fields(c, "allow", c->rq->verdict.reason, &r, &s);
+	access_fields(c, VERDICT_ALLOW, c->rq->verdict.reason, &r, &s);
+	c->access.to = strdup(s.label);
+	count_begun(c);
 	stamp(c, &r, &s);
 	access_id(c, s.id);
 	record_str(&r, FIELD_ID, span_str(s.id));
@@ -217,6 +254,8 @@ static enum step unrecorded(struct conn *c)
 
 enum step ledger_recorded(struct conn *c)
 {
+	if (c->rq->noted != NOTED_NOTHING)
+		ledger_lap(c, LAP_RECORD);
 	switch (c->rq->noted) {
 	case NOTED_NOTHING:
 		endpoint_want(c, CLIENT, 0);
@@ -233,6 +272,7 @@ enum step ledger_late(struct conn *c)
 {
 	journal_forget(c->rq->ticket);
 	c->rq->ticket = NULL;
+	ledger_lap(c, LAP_RECORD);
 	return unrecorded(c);
 }
 
@@ -262,8 +302,10 @@ void ledger_close(struct conn *c, enum end_reason why)
 	if (!a->hidden)
 		record_str(&r, FIELD_SNI, span_str(a->sni));
 	write_down(c, &r, NULL);
+	count_ended(c, why);
 	free(a->sni);
-	a->sni = NULL;
+	free(a->to);
+	a->sni = a->to = NULL;
 	bundle_unref(a->bundle);
 	a->bundle = NULL;
 }
@@ -271,11 +313,13 @@ void ledger_close(struct conn *c, enum end_reason why)
 /* --- refusals
  * ------------------------------------------------------------------------------------- */
 
-void ledger_refusal(struct conn *c, const char *verdict, enum reason reason)
+void ledger_refusal(struct conn *c, enum verdict_word verdict, enum reason reason)
 {
 	struct record r;
 	struct store s;
 
+	count_add(&c->w->counters->verdict[verdict][reason], 1);
+	ledger_lap(c, LAP_VERDICT);
 	access_fields(c, verdict, reason, &r, &s);
 	if (!usage_refusal(c->w->usage, &r, clock_wall_ms()))
 		return;
@@ -308,6 +352,8 @@ void ledger_bytes(struct conn *c, uint64_t up, uint64_t down)
 		return;
 	a->up += up;
 	a->down += down;
+	count_add(&c->w->counters->up, up);
+	count_add(&c->w->counters->down, down);
 	if (usage_add_again(c->w->usage, &a->usage, core, up, down, now))
 		return;
 	usage_fields(a, &r);

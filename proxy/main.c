@@ -1,4 +1,5 @@
 /* stile-proxy: the command line, and which process this is. */
+#include "ctl.h"
 #include "master.h"
 #include "shipping.h"
 #include "worker.h"
@@ -11,15 +12,17 @@
 
 static const char usage_text[] =
 	"usage: stile-proxy -c FILE [-t]\n"
+	"       stile-proxy ctl -c FILE COMMAND\n"
 	"\n"
-	"Runs the proxy in the foreground.\n"
+	"Runs the proxy in the foreground, or speaks to a running one (ctl --help).\n"
 	"\n"
 	"  -c FILE     configuration, see proxy.cfg(5)\n"
 	"  -t          check configuration and policy, then exit: 0 fine, 78 not\n"
 	"  --help      this text\n"
 	"  --version   name and version\n"
 	"\n"
-	"Signals: HUP loads configuration and policy anew, TERM drains and ends, INT ends.\n";
+	"Signals: HUP loads configuration and policy anew, TERM drains and ends, INT ends,\n"
+	"USR1 opens log_file anew.\n";
 
 static int wrong_usage(const char *why)
 {
@@ -37,6 +40,8 @@ int main(int argc, char **argv)
 		return worker_main();
 	if (argc == 2 && strcmp(argv[1], "shipper") == 0)
 		return shipping_main();
+	if (argc >= 2 && strcmp(argv[1], "ctl") == 0)
+		return ctl_main(argc - 1, argv + 1);
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--help") == 0)
 			return fputs(usage_text, stdout) < 0;

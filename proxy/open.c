@@ -79,6 +79,8 @@ enum step open_connected(struct conn *c)
 {
 	struct request *rq = c->rq;
 
+	if (rq->noted != NOTED_NOTHING)
+		ledger_lap(c, LAP_CONNECT);
 	switch (rq->noted) {
 	case NOTED_NOTHING:
 		endpoint_want(c, CLIENT, 0);

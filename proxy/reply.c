@@ -172,7 +172,7 @@ enum step reply_refuse(struct conn *c, enum reason reason)
 		r.error = "proxy_internal_error";
 		r.retry_s = 5;
 	}
-	ledger_refusal(c, reason == REASON_NO_ADDRESS ? "fail" : "deny", reason);
+	ledger_refusal(c, reason == REASON_NO_ADDRESS ? VERDICT_FAIL : VERDICT_DENY, reason);
 	return start(c, &r);
 }
 
@@ -185,7 +185,7 @@ enum step reply_challenge(struct conn *c, bool wrong)
 		.error = "http_request_denied",
 		.challenge = true};
 
-	ledger_refusal(c, "challenge", reason);
+	ledger_refusal(c, VERDICT_CHALLENGE, reason);
 	return start(c, &r);
 }
 
@@ -197,7 +197,7 @@ enum step reply_bad_request(struct conn *c, enum head_error e)
 		.error = "http_request_error",
 		.close = true};
 
-	ledger_refusal(c, "fail", REASON_BAD_REQUEST);
+	ledger_refusal(c, VERDICT_FAIL, REASON_BAD_REQUEST);
 	return start(c, &r);
 }
 

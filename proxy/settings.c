@@ -8,6 +8,7 @@
 #include "conf.h"
 #include "file.h"
 #include "host.h"
+#include "policy.h"
 #include "schema.h"
 
 #include <stdio.h>
@@ -36,7 +37,7 @@ struct row {
 };
 
 static reader read_listen, read_count, read_path, read_text, read_duration, read_size, read_servers,
-	read_names, read_node, read_failure, read_sync;
+	read_names, read_node, read_failure, read_sync, read_loopback, read_format;
 #define READ_LISTEN   read_listen
 #define READ_COUNT    read_count
 #define READ_PATH     read_path
@@ -48,6 +49,8 @@ static reader read_listen, read_count, read_path, read_text, read_duration, read
 #define READ_NODE     read_node
 #define READ_FAILURE  read_failure
 #define READ_SYNC     read_sync
+#define READ_LOOPBACK read_loopback
+#define READ_FORMAT   read_format
 
 static const struct row rows[] = {
 #define SETTING(path, type, member, standard, range, when, text)                                   \
@@ -148,8 +151,12 @@ static bool read_path(const struct row *r, const struct source *s, void *out)
 
 	if (!conf_string(s->conf, s->group, s->key, &v, s->problems))
 		return false;
-	if (!v || !*v)
+	if (!v)
 		return true;
+	if (!*v) { /* said to be none, whatever the default */
+		*(char *)out = 0;
+		return true;
+	}
 	path = path_beside(s->file, v);
 	ok = path && span_copy(span_str(path), out, r->size);
 	free(path);
@@ -185,6 +192,35 @@ static bool read_failure(const struct row *r, const struct source *s, void *out)
 static bool read_sync(const struct row *r, const struct source *s, void *out)
 {
 	return read_word(r, s, "process", "disk", out);
+}
+
+static bool read_format(const struct row *r, const struct source *s, void *out)
+{
+	return read_word(r, s, "text", "json", out);
+}
+
+static bool read_loopback(const struct row *r, const struct source *s, void *out)
+{
+	struct settings_address *to = out;
+	const char *v = NULL, *class = NULL;
+	struct host host;
+
+	if (!conf_string(s->conf, s->group, s->key, &v, s->problems))
+		return false;
+	if (!v)
+		return true;
+	memset(to, 0, sizeof *to);
+	if (!*v)
+		return true;
+	if (!authority_parse(span_str(v), &host, &to->port) || !host.literal ||
+		address_class(&host.addr, &class) != CLASS_SPECIAL ||
+		strcmp(class, "loopback") != 0)
+		return conf_error(s->conf, member(s), s->problems,
+			"%s: expected a loopback address and port, as in \"127.0.0.1:9128\" or "
+			"\"[::1]:9128\"",
+			r->path);
+	to->addr = host.addr;
+	return true;
 }
 
 static bool path_of(const struct source *s, const struct conf_node *tls, const char *key, char *out)

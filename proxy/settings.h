@@ -31,6 +31,9 @@ struct settings {
 		size_t n;
 	} listen;
 	uint64_t workers;
+	char control[SETTINGS_PATH_MAX], log_file[SETTINGS_PATH_MAX];
+	struct settings_address metrics; /* port 0: none */
+	bool log_json;
 	char policy[SETTINGS_PATH_MAX], users[SETTINGS_PATH_MAX], groups[SETTINGS_PATH_MAX];
 	char realm[64];
 	struct {

@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,14 +23,18 @@
 #define LAST_MS                                                                                    \
 	3000 /* at a stop: what is written by then is shipped if Redis takes it in this time */
 
+#define TELL_MS 1000
+
 struct shipping {
 	struct bundle *bundle;
 	struct credentials *credentials;
 	struct journal *journal; /* its own: alarms and gaps */
 	struct shipper *shipper;
 	enum ship_state state;
-	char said[480];	     /* the last trouble that was logged */
-	uint64_t stop_by_ms; /* 0: not stopping */
+	char said[480];	      /* the last trouble that was logged */
+	uint64_t stop_by_ms;  /* 0: not stopping */
+	enum ship_state told; /* to the master, */
+	uint64_t told_ms;     /* and when */
 };
 
 static const char *mark_day(void *arg, int64_t wall_ms, char out[11])
@@ -55,6 +60,29 @@ static void say(struct shipping *s)
 		log_info("ship", "Redis takes records again; %llu bytes of journal to go",
 			(unsigned long long)st->backlog_bytes);
 	memcpy(s->said, text, strlen(text) + 1);
+}
+
+/* The master shows it to administrators: when it changes, and each second. */
+static void tell(struct shipping *s)
+{
+	const struct ship_status *st = ship_status(s->shipper);
+	struct ipc_message m = {.type = IPC_SHIP,
+		.ship = {.state = s->state,
+			.failures = st->failures,
+			.shipped = st->shipped,
+			.already = st->already,
+			.backlog_bytes = st->backlog_bytes,
+			.alarms = st->alarms,
+			.lost = journal_lost(s->journal),
+			.failing = journal_failing(s->journal),
+			.known = true}};
+
+	if (s->told_ms && s->told == s->state && clock_mono_ms() - s->told_ms < TELL_MS)
+		return;
+	snprintf(m.text, sizeof m.text, "%.*s", (int)sizeof m.text - 1, st->text);
+	ipc_send(IPC_CHILD_FD, &m, NULL, 0);
+	s->told = s->state;
+	s->told_ms = clock_mono_ms();
 }
 
 static void take_settings(const struct shipping *s, struct ship_options *o)
@@ -95,6 +123,8 @@ static bool messages(struct shipping *s)
 	size_t n;
 
 	while ((got = ipc_receive(IPC_CHILD_FD, &m, fds, &n)) > 0) {
+		if (m.type == IPC_LOG && n == 1)
+			log_onto(fds[0]);
 		if (m.type == IPC_BUNDLE)
 			take_bundle(s, fds, n);
 		for (size_t i = 0; i < n; i++)
@@ -120,6 +150,7 @@ static bool serve(struct shipping *s)
 	s->state = ship_step(s->shipper);
 	journal_hand_over(s->journal);
 	say(s);
+	tell(s);
 	if (s->stop_by_ms && (clock_mono_ms() >= s->stop_by_ms || s->state != SHIP_BUSY))
 		return false;
 	return true;
@@ -138,6 +169,7 @@ static bool set_up(
 	if (!s->credentials)
 		return false;
 	take_settings(s, &so);
+	log_json(s->bundle->settings->log_json);
 	jo.dir = fds[2];
 	jo.node = s->bundle->settings->node;
 	s->journal = journal_open(&jo, NULL, e);

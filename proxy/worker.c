@@ -7,7 +7,9 @@
 #include "certificates.h"
 #include "clock.h"
 #include "conn.h"
+#include "counters.h"
 #include "listener.h"
+#include "listing.h"
 #include "log.h"
 
 #include <errno.h>
@@ -21,7 +23,7 @@
 #include <unistd.h>
 
 #define TICK_MS	   1000
-#define SETUP_FDS  4  /* bundle, usage, logins, journal folder; then the listeners */
+#define SETUP_FDS  5  /* bundle, usage, logins, journal folder, counters; then the listeners */
 #define CHECKPOINT 15 /* ticks between two tips told to the master */
 
 /* --- small services for connections
@@ -44,6 +46,8 @@ bool worker_is_self(
 	static const struct addr any4 = {.b = {[10] = 0xff, [11] = 0xff}, .v4 = true},
 				 any6 = {{0}, false};
 
+	if (w->metrics.port && w->metrics.port == port && addr_eq(&w->metrics.addr, a))
+		return true;
 	for (size_t i = 0; i < w->n_listeners; i++) {
 		const struct settings_address *at = &w->listener[i].at;
 		bool any = addr_eq(&at->addr, &any4) || addr_eq(&at->addr, &any6);
@@ -58,6 +62,11 @@ bool worker_is_self(
 			return true;
 	}
 	return false;
+}
+
+bool worker_observes(const struct worker *w)
+{
+	return w->observe_until_ms && clock_mono_ms() < w->observe_until_ms;
 }
 
 static const char *mark_day(void *arg, int64_t wall_ms, char out[11])
@@ -100,6 +109,33 @@ static void tell_tip(struct worker *w)
 	ipc_send(IPC_CHILD_FD, &m, NULL, 0);
 }
 
+/* What the master reads of a worker besides what is counted where it happens. */
+static void show(struct worker *w)
+{
+	count_set(&w->counters->connections, w->n_conns);
+	count_set(&w->counters->lost, w->lost_before + journal_lost(w->journal));
+	count_set(&w->counters->failing, journal_failing(w->journal));
+}
+
+/* What was let through does not outlive the time in which it was. */
+static void enforce_again(struct worker *w)
+{
+	w->observe_until_ms = 0;
+	for (struct conn *c = w->conns, *next; c; c = next) {
+		next = c->next;
+		if (c->access.bundle && c->access.let_through)
+			conn_end(c, END_OBSERVED);
+	}
+}
+
+static void observe(struct worker *w, uint64_t until_ms)
+{
+	if (until_ms)
+		w->observe_until_ms = until_ms;
+	else
+		enforce_again(w);
+}
+
 static void on_tick(int fd, short what, void *arg)
 {
 	struct worker *w = arg;
@@ -109,6 +145,9 @@ static void on_tick(int fd, short what, void *arg)
 	usage_tick(w->usage, w->journal, clock_wall_ms(), false, usage_day, w);
 	if (journal_waiting(w->journal))
 		worker_note_record(w);
+	if (w->observe_until_ms && !worker_observes(w))
+		enforce_again(w);
+	show(w);
 	if (w->ticks++ % CHECKPOINT == 0)
 		tell_tip(w);
 	if (w->draining && (w->n_conns == 0 || w->now_ms >= w->drained_by_ms))
@@ -270,6 +309,18 @@ static void take_bundle(struct worker *w, const struct ipc_message *m, const int
 	answer(w, fine ? IPC_READY : IPC_FAILED, m->generation, fine ? "" : e.text);
 }
 
+static void list(const struct worker *w, uint32_t number)
+{
+	struct ipc_message m = {.type = IPC_LISTING, .index = w->index, .generation = number};
+	int fd = listing_make(w);
+
+	if (fd < 0)
+		log_error("list", "%s", strerror(errno));
+	ipc_send(IPC_CHILD_FD, &m, &fd, fd >= 0);
+	if (fd >= 0)
+		close(fd);
+}
+
 static void on_ipc(int fd, short what, void *arg)
 {
 	struct worker *w = arg;
@@ -290,6 +341,12 @@ static void on_ipc(int fd, short what, void *arg)
 			begin_drain(w);
 		else if (m.type == IPC_STOP)
 			loop_stop(w->loop);
+		else if (m.type == IPC_OBSERVE)
+			observe(w, m.observe_until_ms);
+		else if (m.type == IPC_LIST)
+			list(w, m.generation);
+		else if (m.type == IPC_LOG && n == 1)
+			log_onto(fds[0]);
 		for (size_t i = 0; i < n; i++)
 			close(fds[i]);
 	}
@@ -322,6 +379,18 @@ static bool open_usage(struct worker *w, const struct ipc_message *m, int fd, st
 
 	w->usage = p ? usage_open(p, size, w->index, e) : NULL;
 	return w->usage != NULL;
+}
+
+static bool open_counters(struct worker *w, const struct ipc_message *m, int fd, struct err *e)
+{
+	struct counters *all = map_shared(fd, m->workers * sizeof *all, e);
+
+	if (!all)
+		return false;
+	w->counters = &all[w->index];
+	counters_begin(w->counters);
+	w->lost_before = count_get(&w->counters->lost);
+	return true;
 }
 
 static bool open_identity(struct worker *w, const struct bundle *b, int fd, struct err *e)
@@ -384,7 +453,11 @@ static bool set_up(
 	if (!prepare(w, fds[0], m->generation, e) || !open_identity(w, w->next.bundle, fds[2], e))
 		return false;
 	put_in_force(w);
-	return open_usage(w, m, fds[1], e) && open_journal(w, fds[3], e);
+	log_json(w->bundle->settings->log_json);
+	w->observe_until_ms = m->observe_until_ms;
+	w->metrics = w->bundle->settings->metrics;
+	return open_usage(w, m, fds[1], e) && open_counters(w, m, fds[4], e) &&
+	       open_journal(w, fds[3], e);
 }
 
 static void set_events(struct worker *w)
@@ -452,7 +525,7 @@ int worker_main(void)
 		answer(w, IPC_FAILED, m.generation, e.text);
 		return 1;
 	}
-	close(fds[0]), close(fds[1]), close(fds[2]);
+	close(fds[0]), close(fds[1]), close(fds[2]), close(fds[4]);
 	fcntl(IPC_CHILD_FD, F_SETFL, O_NONBLOCK);
 	set_events(w);
 	w->now_ms = clock_mono_ms();

@@ -16,6 +16,7 @@
 #include "usage.h"
 
 struct conn;
+struct counters;
 struct request;
 struct listener;
 
@@ -41,13 +42,17 @@ struct worker {
 	struct digest *digest;
 	struct listener *listener;
 	size_t n_listeners;
-	struct conn *conns; /* all */
+	struct settings_address metrics; /* a listener too, though the master's; port 0: none */
+	struct conn *conns;		 /* all */
 	size_t n_conns;
 	struct request *pool;
 	size_t pool_n;
 	char *scratch; /* FLOW_BUFFER bytes */
 	uint64_t accesses;
-	uint64_t now_ms; /* monotonic, once a turn is precise enough */
+	struct counters *counters; /* shared with the master */
+	uint64_t lost_before;	   /* records lost by predecessors */
+	uint64_t observe_until_ms; /* monotonic; 0: refusals are enforced */
+	uint64_t now_ms;	   /* monotonic, once a turn is precise enough */
 	bool draining;
 	uint64_t drained_by_ms;
 	unsigned ticks;
@@ -60,6 +65,8 @@ int worker_main(void);
 void worker_note_record(struct worker *w);
 /* The local day of the policy in force, for records. */
 void worker_day(struct worker *w, int64_t wall_ms, char out[11]);
+/* Break-glass: are refusals by rules only recorded at the moment? */
+bool worker_observes(const struct worker *w);
 /* Is that address and port one of our own listeners? */
 bool worker_is_self(
 	const struct worker *w, const struct addr *a, uint16_t port, const struct addr *local);

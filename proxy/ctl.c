@@ -1,0 +1,395 @@
+/*
+ * The client of the control socket: one line out, one JSON object in, which --json prints as it is
+ * and otherwise a function for each command puts into words.
+ */
+#include "ctl.h"
+
+#include "buf.h"
+#include "conf.h"
+#include "control.h"
+#include "file.h"
+#include "observe.h"
+#include "settings.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#define EXIT_USAGE 2
+#define ANSWER_MAX (64u << 20)
+#define WAIT_MS	   70000 /* a little longer than the proxy's own bound */
+
+static const char usage_text[] =
+	"usage: stile-proxy ctl -c FILE COMMAND [OPTION ...]\n"
+	"\n"
+	"Speaks to the running proxy over the socket that FILE names (control).\n"
+	"\n"
+	"commands:\n"
+	"  status        workers, policy, journal and shipper\n"
+	"  reload        loads configuration and policy anew; says what came of it\n"
+	"  connections   what is open, a line each\n"
+	"  drain         as the signal TERM: no new connections, then the end\n"
+	"  observe       break-glass: refusals by rules are only recorded for a time\n"
+	"\n"
+	"options:\n"
+	"  -c FILE        configuration, see proxy.cfg(5)\n"
+	"  --json         the answer as JSON\n"
+	"  --for TIME     observe: how long, as in 30m; at most 8h\n"
+	"  --reason TEXT  observe: why, as it will be recorded\n"
+	"  --end          observe: refusals are enforced again\n"
+	"  --help         this text\n"
+	"\n"
+	"Exit status: 0 done, 1 it could not be done, 2 wrong usage.\n";
+
+struct options {
+	const char *config, *command, *time, *reason;
+	bool json, end;
+};
+
+/* --- words ---------------------------------------------------------------------------------------
+ */
+
+static const char *text_of(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s ? s : "";
+}
+
+static unsigned long long number_of(const json_t *o, const char *key)
+{
+	return (unsigned long long)json_integer_value(json_object_get(o, key));
+}
+
+static const char *amount(unsigned long long bytes, char out[24])
+{
+	static const char units[] = "BKMGT";
+	double v = (double)bytes;
+	size_t u = 0;
+
+	while (v >= 1024 && u + 1 < sizeof units - 1)
+		v /= 1024, u++;
+	snprintf(out, 24, u ? "%.1f %c" : "%.0f %c", v, units[u]);
+	return out;
+}
+
+static const char *lapse(unsigned long long s, char out[32])
+{
+	if (s >= 86400)
+		snprintf(out, 32, "%llud %lluh", s / 86400, s % 86400 / 3600);
+	else if (s >= 3600)
+		snprintf(out, 32, "%lluh %llum", s / 3600, s % 3600 / 60);
+	else if (s >= 60)
+		snprintf(out, 32, "%llum %llus", s / 60, s % 60);
+	else
+		snprintf(out, 32, "%llus", s);
+	return out;
+}
+
+static void say_workers(const json_t *answer)
+{
+	const json_t *w;
+	size_t i;
+
+	printf("\n%6s %8s %12s %8s %10s %9s %9s\n", "worker", "pid", "connections", "tunnels",
+		"accesses", "refusals", "restarts");
+	json_array_foreach(json_object_get(answer, "workers"), i, w) printf(
+		"%6llu %8llu %12llu %8llu %10llu %9llu %9llu%s\n", number_of(w, "worker"),
+		number_of(w, "pid"), number_of(w, "connections"), number_of(w, "tunnels"),
+		number_of(w, "accesses"), number_of(w, "refusals"), number_of(w, "restarts"),
+		json_is_true(json_object_get(w, "ready")) ? "" : "  starting");
+}
+
+static void say_journal(const json_t *j)
+{
+	const json_t *left = json_object_get(j, "space_left_s");
+	char a[24], b[24], t[32];
+
+	printf("journal  %s, %s not in Redis, %llu records lost%s\n",
+		amount(number_of(j, "bytes"), a), amount(number_of(j, "backlog_bytes"), b),
+		number_of(j, "lost"),
+		json_is_true(json_object_get(j, "failing")) ? ", FAILING" : "");
+	if (json_is_integer(left))
+		printf("         space for %s at the present rate\n",
+			lapse((unsigned long long)json_integer_value(left), t));
+	printf("         %llu of %llu minutes of this day recorded\n",
+		number_of(j, "recorded_minutes"), number_of(j, "passed_minutes"));
+}
+
+static void say_status(const json_t *answer)
+{
+	const json_t *policy = json_object_get(answer, "policy"),
+		     *ship = json_object_get(answer, "shipper"),
+		     *observe = json_object_get(answer, "observe");
+	char t[32];
+
+	printf("stile-proxy %s on %s, %s, up %s\n", text_of(answer, "version"),
+		text_of(answer, "node"), text_of(answer, "state"),
+		lapse(number_of(answer, "uptime_s"), t));
+	if (json_is_object(observe))
+		printf("OBSERVE  refusals are only recorded, for another %s; reason: %s\n",
+			lapse(number_of(observe, "left_s"), t), text_of(observe, "reason"));
+	printf("policy   %.12s in force since %s, %llu rules; reloads %llu, failed %llu\n",
+		text_of(policy, "digest"), text_of(policy, "in_force_since"),
+		number_of(policy, "rules"), number_of(policy, "reloads"),
+		number_of(policy, "reloads_failed"));
+	say_journal(json_object_get(answer, "journal"));
+	printf("shipper  %s", text_of(ship, "state"));
+	if (number_of(ship, "failures"))
+		printf(", %llu failures in a row", number_of(ship, "failures"));
+	if (number_of(ship, "alarms"))
+		printf(", %llu chains set aside", number_of(ship, "alarms"));
+	if (*text_of(ship, "trouble"))
+		printf(": %s", text_of(ship, "trouble"));
+	putchar('\n');
+	say_workers(answer);
+}
+
+static void say_connections(const json_t *answer)
+{
+	char age[32], up[24], down[24];
+	const json_t *c;
+	size_t i;
+
+	printf("%6s %-9s %9s %9s %9s  %-24s %-16s %s\n", "worker", "state", "age", "up", "down",
+		"to", "rule", "person");
+	json_array_foreach(json_object_get(answer, "connections"), i, c)
+	{
+		if (json_object_get(c, "left_out")) {
+			printf("%6llu and %llu more\n", number_of(c, "worker"),
+				number_of(c, "left_out"));
+			continue;
+		}
+		printf("%6llu %-9s %9s %9s %9s  %-24s %-16s %s%s\n", number_of(c, "worker"),
+			text_of(c, "state"), lapse(number_of(c, "age_s"), age),
+			amount(number_of(c, "up"), up), amount(number_of(c, "down"), down),
+			*text_of(c, "to") ? text_of(c, "to") : "-",
+			*text_of(c, "rule") ? text_of(c, "rule") : "-",
+			*text_of(c, "person") ? text_of(c, "person") : "-",
+			json_is_true(json_object_get(c, "observed")) ? " (observed)" : "");
+	}
+}
+
+static void say_problems(const json_t *answer, FILE *to)
+{
+	const json_t *p;
+	size_t i;
+
+	json_array_foreach(json_object_get(answer, "problems"), i, p)
+	{
+		fputs(text_of(p, "file"), to);
+		if (number_of(p, "line"))
+			fprintf(to, ":%llu", number_of(p, "line"));
+		fprintf(to, ": %s\n", text_of(p, "text"));
+	}
+}
+
+static void say_text(const json_t *answer)
+{
+	printf("%s\n", text_of(answer, "text"));
+	if (*text_of(answer, "digest"))
+		printf("policy %s\n", text_of(answer, "digest"));
+	if (*text_of(answer, "notes"))
+		printf("%s\n", text_of(answer, "notes"));
+}
+
+/* --- the commands --------------------------------------------------------------------------------
+ */
+
+static const struct {
+	const char *name;
+	void (*say)(const json_t *answer);
+} commands[] = {{"status", say_status}, {"reload", say_text}, {"connections", say_connections},
+	{"drain", say_text}, {"observe", say_text}};
+#define COMMANDS (sizeof commands / sizeof *commands)
+
+static int wrong_usage(const char *why)
+{
+	fprintf(stderr, "stile-proxy ctl: %s\n%s", why, usage_text);
+	return EXIT_USAGE;
+}
+
+/* NULL: fine; else what is wrong. */
+static const char *observe_line(const struct options *o, struct buf *line)
+{
+	int64_t ms;
+
+	if (o->end)
+		return o->time || o->reason ? "--end stands alone"
+					    : (buf_adds(line, "enforce"), NULL);
+	if (!o->time || !o->reason)
+		return "observe needs --for and --reason, or --end";
+	if (!conf_parse_duration(o->time, &ms) || ms < 1000 || ms > OBSERVE_MAX_S * 1000)
+		return "--for is out of range: expected 1s-8h, as in 30m";
+	if (!*o->reason || strlen(o->reason) > OBSERVE_TEXT_MAX || strchr(o->reason, '\n'))
+		return "--reason must be one line of 1 to 200 bytes";
+	buf_printf(line, "observe %lld %s", (long long)ms / 1000, o->reason);
+	return NULL;
+}
+
+static const char *request_line(const struct options *o, struct buf *line)
+{
+	if (strcmp(o->command, "observe") == 0)
+		return observe_line(o, line);
+	if (o->time || o->reason || o->end)
+		return "--for, --reason and --end belong to observe";
+	buf_adds(line, o->command);
+	return NULL;
+}
+
+/* Also of a file with errors: reload is the way to learn of them. */
+static bool find_socket(const char *config, char out[SETTINGS_PATH_MAX])
+{
+	struct settings *s = calloc(1, sizeof *s);
+	struct problems p = {0};
+	bool read = s && settings_load(config, s, &p);
+	char *standard = path_beside(config, "stile.sock");
+
+	out[0] = 0;
+	if (s && (read || *s->control))
+		span_copy(span_str(s->control), out, SETTINGS_PATH_MAX);
+	else if (standard && access(config, F_OK) == 0)
+		span_copy(span_str(standard), out, SETTINGS_PATH_MAX);
+	else
+		problems_print(&p, stderr);
+	if (read && !*out)
+		fprintf(stderr, "stile-proxy ctl: %s sets control to none\n", config);
+	problems_free(&p);
+	free(standard);
+	free(s);
+	return *out != 0;
+}
+
+static bool converse(int fd, struct buf *line, struct buf *answer)
+{
+	struct pollfd wait = {.fd = fd, .events = POLLIN};
+	char part[65536];
+	ssize_t n;
+
+	buf_addc(line, '\n');
+	if (line->failed || send(fd, line->p, line->n, MSG_NOSIGNAL) != (ssize_t)line->n)
+		return false;
+	do {
+		if (poll(&wait, 1, WAIT_MS) <= 0)
+			return false;
+		n = recv(fd, part, sizeof part, 0);
+		if (n > 0)
+			buf_add(answer, part, (size_t)n);
+	} while (n > 0 && answer->n < ANSWER_MAX);
+	return n == 0 && !answer->failed && answer->n > 0;
+}
+
+static int show(const struct options *o, struct span answer)
+{
+	json_error_t e;
+	json_t *doc = json_loadb(answer.p, answer.n, 0, &e);
+	bool ok = json_is_true(json_object_get(doc, "ok"));
+
+	if (!doc) {
+		fprintf(stderr, "stile-proxy ctl: the answer is no JSON: %s\n", e.text);
+		return 1;
+	}
+	if (o->json) {
+		fwrite(answer.p, 1, answer.n, stdout);
+	} else if (!ok) {
+		say_problems(doc, stderr);
+		fprintf(stderr, "%s\n", text_of(doc, "text"));
+	} else {
+		for (size_t i = 0; i < COMMANDS; i++)
+			if (strcmp(commands[i].name, o->command) == 0)
+				commands[i].say(doc);
+	}
+	json_decref(doc);
+	return ok && fflush(stdout) == 0 ? 0 : 1;
+}
+
+static int run(const struct options *o, struct buf *line)
+{
+	char path[SETTINGS_PATH_MAX];
+	struct buf answer = {0};
+	int fd, code = 1;
+
+	if (!find_socket(o->config, path))
+		return 1;
+	fd = control_connect(path);
+	if (fd < 0)
+		fprintf(stderr, "stile-proxy ctl: no stile-proxy answers at %s: %s\n", path,
+			strerror(errno));
+	else if (!converse(fd, line, &answer))
+		fprintf(stderr, "stile-proxy ctl: the proxy gave no answer\n");
+	else
+		code = show(o, buf_spanof(&answer));
+	if (fd >= 0)
+		close(fd);
+	buf_free(&answer);
+	return code;
+}
+
+/* NULL: fine; else what is wrong. */
+static const char *read_options(int argc, char **argv, struct options *o)
+{
+	static const struct {
+		const char *name;
+		size_t at;
+	} with_value[] = {{"-c", offsetof(struct options, config)},
+		{"--for", offsetof(struct options, time)},
+		{"--reason", offsetof(struct options, reason)}};
+
+	for (int i = 1; i < argc; i++) {
+		bool taken = false;
+
+		for (size_t k = 0; k < 3 && i + 1 < argc; k++)
+			if (strcmp(argv[i], with_value[k].name) == 0) {
+				*(const char **)((char *)o + with_value[k].at) = argv[++i];
+				taken = true;
+				break;
+			}
+		if (taken)
+			continue;
+		if (strcmp(argv[i], "--json") == 0)
+			o->json = true;
+		else if (strcmp(argv[i], "--end") == 0)
+			o->end = true;
+		else if (argv[i][0] != '-' && !o->command)
+			o->command = argv[i];
+		else
+			return "unknown or incomplete option";
+	}
+	if (!o->command)
+		return "a command is missing";
+	return o->config ? NULL : "-c FILE is missing";
+}
+
+static bool known(const char *command)
+{
+	for (size_t i = 0; i < COMMANDS; i++)
+		if (strcmp(commands[i].name, command) == 0)
+			return true;
+	return false;
+}
+
+int ctl_main(int argc, char **argv)
+{
+	struct options o = {.json = false};
+	struct buf line = {0};
+	const char *wrong;
+	int code;
+
+	for (int i = 1; i < argc; i++)
+		if (strcmp(argv[i], "--help") == 0)
+			return fputs(usage_text, stdout) < 0;
+	wrong = read_options(argc, argv, &o);
+	if (!wrong && !known(o.command))
+		wrong = "there is no such command";
+	if (!wrong)
+		wrong = request_line(&o, &line);
+	code = wrong ? wrong_usage(wrong) : run(&o, &line);
+	buf_free(&line);
+	return code;
+}
