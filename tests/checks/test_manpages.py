@@ -72,3 +72,12 @@ def test_help_of_the_proxy_is_in_its_page():
     assert r.returncode == 0
     for option in re.findall(r"^  (--?[\w-]+)", r.stdout, re.M):
         assert f"Fl {option[1:]}" in page("stile-proxy.8"), option
+
+
+def test_cross_references_lead_somewhere_and_every_page_is_led_to():
+    pages = {f"{p.stem} {p.suffix[1:]}" for p in MAN.iterdir()}
+    named = {p.name: set(re.findall(r"^\.Xr (\S+ \d)", p.read_text(), re.M)) for p in MAN.iterdir()}
+    assert not {x for refs in named.values() for x in refs if x.startswith(("stile", "proxy"))} - pages
+    for p in MAN.iterdir():
+        others = set().union(*(refs for name, refs in named.items() if name != p.name))
+        assert f"{p.stem} {p.suffix[1:]}" in others, f"no page leads to {p.name}"
