@@ -8,7 +8,8 @@
 #include "period.h"
 #include "write_value.h"
 
-#define ALL SIZE_MAX
+#define ALL	   SIZE_MAX
+#define NAME_WHOLE 24 /* bytes of a row's name that are kept on one line */
 
 /* --- pieces ----------------------------------------------------------------------------------- */
 
@@ -79,13 +80,15 @@ static void add_heading(struct buf *b, const struct table *t)
 	buf_adds(b, "</tr></thead>\n");
 }
 
-/* A day must not break at its hyphens. */
-static const char *class_of(const struct value *v, enum value_type type)
+/* Days and short names must not break at their hyphens. */
+static const char *class_of(const struct value *v, enum value_type type, bool first)
 {
 	int64_t day;
 	if (!type_is_text(type))
 		return " class=\"n\"";
-	return v->set && day_number(v->text, &day) ? " class=\"w\"" : "";
+	bool whole =
+		v->set && (day_number(v->text, &day) || (first && strlen(v->text) <= NAME_WHOLE));
+	return whole ? " class=\"w\"" : "";
 }
 
 /* The first column names the row. */
@@ -99,7 +102,8 @@ static void add_row(struct buf *b, const struct table *t, size_t row)
 		if (!t->columns[k].title)
 			continue;
 		const char *tag = first ? "th" : "td";
-		buf_printf(b, "<%s%s%s>", tag, first ? " scope=\"row\"" : "", class_of(v, type));
+		buf_printf(b, "<%s%s%s>", tag, first ? " scope=\"row\"" : "",
+			class_of(v, type, first));
 		value_html(b, v, type);
 		buf_printf(b, "</%s>", tag);
 		first = false;

@@ -5,7 +5,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = (ROOT / os.environ.get("BUILD", "build")).resolve()
 MAN = ROOT / "packaging/man"
-PROGRAMS = {"stile-policy": ["check", "explain", "test", "service", "passwd"], "stile-report": ["summary"]}
+PROGRAMS = {"stile-policy": ["check", "explain", "test", "service", "passwd", "redis-acl"], "stile-report": ["summary", "person", "denied", "rules"]}
 COMMANDS = [(p, c) for p, commands in PROGRAMS.items() for c in commands]
 
 
@@ -15,7 +15,7 @@ def help_of(program, *command):
 
 def options_in_help(text):
     """--name → (letter, value) from the lines of a help text."""
-    found = re.findall(r"^  (?:-(\w), |    )--([\w-]+)(?: ([A-Z\[\]:]+))?(?: \.\.\.)?(?:  |$)", text, re.M)
+    found = re.findall(r"^  (?:-(\w), |    )--([\w-]+)(?: ([A-Z\[\]:=]+))?(?: \.\.\.)?(?:  |$)", text, re.M)
     return {name: (letter, value) for letter, name, value in found}
 
 
@@ -40,7 +40,7 @@ def test_man_page_and_help_list_the_same_options(program, command):
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_help_of_the_program_lists_its_commands(program):
     text = help_of(program)
-    assert re.findall(r"^  ([a-z]+) ", text.split("commands:")[1].split("options:")[0], re.M) == PROGRAMS[program]
+    assert re.findall(r"^  ([a-z-]+) ", text.split("commands:")[1].split("options:")[0], re.M) == PROGRAMS[program]
     for command in PROGRAMS[program]:
         assert f"usage: {program} {command} " in help_of(program, command) + " "
 
@@ -60,5 +60,5 @@ def test_every_finding_is_in_the_man_page():
 def test_every_dimension_is_in_help_and_man_page():
     dims = re.findall(r'^DIM\(\w+, "(\w+)"', (ROOT / "admin/dims.def").read_text(), re.M)
     man = " ".join((MAN / "stile-report.1").read_text().split())
-    text = " ".join(help_of("stile-report", "summary").split())
+    text = " ".join((help_of("stile-report", "summary") + help_of("stile-report", "denied")).split())
     assert dims and all(d in text and re.search(rf"Li [\w ,]*\b{d}\b", man) for d in dims)
