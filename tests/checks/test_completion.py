@@ -11,9 +11,12 @@ def help_of(*words):
     return subprocess.run([BUILD / words[0], *words[1:], "--help"], capture_output=True, text=True, timeout=20).stdout
 
 
-def commands_of(program):
-    listed = re.search(r"^commands:\n(.*?)^$", help_of(program), re.M | re.S)
-    return re.findall(r"^  ([a-z][a-z-]*)\s", listed.group(1), re.M) if listed else []
+def commands_of(*words):
+    """Those that a list names, and those that the usage names, as in: usage: stile-proxy ctl -c FILE."""
+    text = help_of(*words)
+    listed = re.search(r"^commands:\n(.*?)^$", text, re.M | re.S)
+    return (re.findall(rf"^(?:usage:)? +{' '.join(words)} ([a-z][a-z-]*) ", text, re.M)
+            + (re.findall(r"^  ([a-z][a-z-]*)\s", listed.group(1), re.M) if listed else []))
 
 
 def options_of(*words):
@@ -48,14 +51,12 @@ def test_options_are_those_of_help(words):
     assert options_of(*words) and set(offered) == options_of(*words) and len(offered) == len(set(offered))
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
-def test_commands_are_those_of_help(program):
-    if not commands_of(program):
-        assert complete(program, "") == []
-    else:
-        assert complete(program, "") == commands_of(program)
-        first = commands_of(program)[0]
-        assert first in complete(program, first[:2])
+@pytest.mark.parametrize("words", [(p,) for p in PROGRAMS] + [("stile-proxy", c) for c in commands_of("stile-proxy")], ids=" ".join)
+def test_commands_are_those_of_help(words):
+    assert complete(*words, "") == commands_of(*words)
+    for command in commands_of(*words):
+        assert command in complete(*words, command[:2])
+        assert command not in complete(*words, command, ""), "once is enough"
 
 
 def test_what_an_option_takes(tmp_path):
