@@ -2,7 +2,8 @@
 #include "policy_commands.h"
 
 static const struct cli_command *const commands[] = {&policy_check_command, &policy_explain_command,
-	&policy_test_command, &policy_service_command, &policy_passwd_command, NULL};
+	&policy_test_command, &policy_service_command, &policy_passwd_command, &policy_acl_command,
+	NULL};
 
 static const struct cli_program program = {
 	.name = "stile-policy",

@@ -103,7 +103,7 @@ int report_read(const struct cli *c, const struct report_ask *q, struct tally *t
 	struct err e = {""};
 	bool progress = isatty(STDERR_FILENO);
 	bool ok = q->source.journal ? source_journal_read(q->source.journal, t, raw, progress, &e)
-				    : source_redis_read(q->source.redis, t, raw, progress, &e);
+				    : source_redis_read(&q->source.login, t, raw, progress, &e);
 	return ok ? CLI_OK : cli_fail(c, CLI_FOUND, "%s", e.text);
 }
 

@@ -17,6 +17,8 @@ void report_source_drop(struct report_source *s)
 	free(s->redis);
 	free(s->policy);
 	free(s->zone);
+	explicit_bzero(&s->login, sizeof s->login);
+	buf_free(&s->ca);
 	*s = (struct report_source){0};
 }
 
@@ -68,6 +70,40 @@ static int take_config(const char *path, struct report_source *out)
 	return ok ? CLI_OK : CLI_BAD_FILE;
 }
 
+/* Options stand above the settings of -c; but a login of its Redis is for no other one. */
+static bool take_login(const struct cli *c, const char *config, struct report_source *out)
+{
+	struct problems p = {0};
+	const struct conf_node *audit = NULL;
+	struct conf *f = config && !cli_value(c, "redis") ? conf_load(config, &p) : NULL;
+	struct redis_login login = {.where = f ? config : "", .url = out->redis};
+	char *password = NULL, *ca = NULL;
+	bool ok =
+		!f ||
+		(conf_group(f, conf_root(f), "audit", &audit, &p) &&
+			(!audit || (conf_string(f, audit, "redis_user", &login.user, &p) &&
+					   conf_string(f, audit, "redis_password_file",
+						   &login.password_file, &p) &&
+					   conf_string(f, audit, "redis_ca", &login.ca_file, &p))));
+	if (login.password_file && *login.password_file)
+		login.password_file = password = path_beside(config, login.password_file);
+	if (login.ca_file && *login.ca_file)
+		login.ca_file = ca = path_beside(config, login.ca_file);
+	if (cli_has(c, "redis-user"))
+		login.user = cli_value(c, "redis-user");
+	if (cli_has(c, "redis-password-file"))
+		login.password_file = cli_value(c, "redis-password-file");
+	if (cli_has(c, "redis-ca"))
+		login.ca_file = cli_value(c, "redis-ca");
+	ok = ok && redis_login_read(&login, &out->login, &out->ca, &p);
+	problems_print(&p, stderr);
+	problems_free(&p);
+	conf_free(f);
+	free(password);
+	free(ca);
+	return ok;
+}
+
 static void replace(char **old, const char *by)
 {
 	free(*old);
@@ -78,6 +114,7 @@ int report_source_choose(const struct cli *c, const char *policy, struct report_
 {
 	const char *redis = cli_value(c, "redis"), *journal = cli_value(c, "journal");
 	const char *config = cli_value(c, "config"), *zone = cli_value(c, "zone");
+	struct err e = {""};
 	*out = (struct report_source){0};
 	if (redis && journal)
 		return cli_usage(c, "--redis and --journal are two sources; name one");
@@ -96,5 +133,7 @@ int report_source_choose(const struct cli *c, const char *policy, struct report_
 		replace(&out->zone, zone);
 	else
 		take_zone(c, out->policy, out);
-	return CLI_OK;
+	if (redis && !redis_url(redis, &out->login, &e))
+		return cli_fail(c, CLI_FOUND, "--redis: %s", e.text);
+	return !out->redis || take_login(c, config, out) ? CLI_OK : CLI_BAD_FILE;
 }

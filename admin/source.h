@@ -7,6 +7,7 @@
 #define STILE_SOURCE_H
 
 #include "record.h"
+#include "redis.h"
 #include "tally.h"
 
 /* Who wants the access records of the period themselves, beside the sums. Spans of the record live
@@ -20,8 +21,8 @@ struct raw_taker {
 /* `raw` may be NULL. */
 bool source_journal_read(const char *root, struct tally *t, const struct raw_taker *raw,
 	bool progress, struct err *e);
-bool source_redis_read(const char *url, struct tally *t, const struct raw_taker *raw, bool progress,
-	struct err *e);
+bool source_redis_read(const struct redis_options *o, struct tally *t, const struct raw_taker *raw,
+	bool progress, struct err *e);
 
 /* The URL as reports may show it: without the password. */
 void source_redis_name(const char *url, char *out, size_t cap);

@@ -28,7 +28,10 @@ struct reading {
 static bool reply_wrong(const struct redis_reply *a, const char *what, struct err *e)
 {
 	if (a && a->type == REDIS_ERROR)
-		err_set(e, "Redis refuses %s: %.*s", what, SPAN_ARG(a->str));
+		err_set(e, "Redis refuses %s: %.*s", what, a->str.n > 300 ? 300 : (int)a->str.n,
+			a->str.p);
+	if (a && a->type == REDIS_ERROR)
+		cause_advise(cause_of_answer(a->str), e);
 	else if (a)
 		err_set(e, "Redis answers %s with something else", what);
 	return false; /* no answer: *e is set already */
@@ -189,15 +192,11 @@ static bool read_all(struct reading *r, struct err *e)
 	return ok;
 }
 
-bool source_redis_read(
-	const char *url, struct tally *t, const struct raw_taker *raw, bool progress, struct err *e)
+bool source_redis_read(const struct redis_options *o, struct tally *t, const struct raw_taker *raw,
+	bool progress, struct err *e)
 {
-	struct redis_options o;
 	struct reading r = {.t = t, .raw = raw, .progress = progress};
-	if (!redis_url(url, &o, e))
-		return false;
-	r.redis = redis_connect(&o, e);
-	explicit_bzero(o.password, sizeof o.password);
+	r.redis = redis_connect(o, e);
 	if (!r.redis)
 		return false;
 	r.decoder = record_decoder_new();

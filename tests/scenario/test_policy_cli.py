@@ -50,7 +50,7 @@ def policy(folder):
 
 # --- the program ------------------------------------------------------------------------------------
 
-COMMANDS = ["check", "explain", "test", "service", "passwd"]
+COMMANDS = ["check", "explain", "test", "service", "passwd", "redis-acl"]
 
 
 def test_help_and_version():

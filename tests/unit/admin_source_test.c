@@ -50,10 +50,9 @@ static void ship_all(void)
 static struct tally *tally_of(bool redis, const struct period *p)
 {
 	struct err e = {""};
-	char url[64];
+	struct redis_options o = redis_server_options(&server);
 	struct tally *t = tally_new(p);
-	snprintf(url, sizeof url, "redis://127.0.0.1:%u/0", server.port);
-	bool ok = redis ? source_redis_read(url, t, NULL, false, &e)
+	bool ok = redis ? source_redis_read(&o, t, NULL, false, &e)
 			: source_journal_read("journal", t, NULL, false, &e);
 	if (!ok)
 		fail_msg("%s", e.text);
