@@ -16,13 +16,13 @@
 #include "problem.h"
 #include "span.h"
 
-#define POLICY_ROLES_MAX  64  /* a role set is a 64-bit mask; bit i is role i in file order */
+#define POLICY_ROLES_MAX  64 /* a role set is a 64-bit mask; bit i is role i in file order */
 #define POLICY_RULES_MAX  4096
-#define POLICY_NAME_MAX   64  /* rule, role, service, schedule, category names */
-#define POLICY_TEXT_MAX   200 /* purpose, message, owner, … */
-#define POLICY_TAGS_MAX   16  /* services, categories or targets one host can match */
+#define POLICY_NAME_MAX	  64  /* rule, role, service, schedule, category names */
+#define POLICY_TEXT_MAX	  200 /* purpose, message, owner, … */
+#define POLICY_TAGS_MAX	  16  /* services, categories or targets one host can match */
 #define POLICY_LIMITS_MAX 8   /* rules with limits that one evaluation can meet */
-#define POLICY_SEEN_MAX   8   /* observing rules that one evaluation reports */
+#define POLICY_SEEN_MAX	  8   /* observing rules that one evaluation reports */
 
 struct snapshot;
 
@@ -39,21 +39,19 @@ const struct snapshot *snapshot_open(const void *bytes, size_t n, struct err *e)
 
 /* --- what the snapshot says about itself -------------------------------------------------- */
 
-enum rule_action {
-	RULE_ALLOW,
-	RULE_DENY
-};
+enum rule_action { RULE_ALLOW, RULE_DENY };
 enum rule_record {
 	RECORD_SERVICE, /* the service, or the registrable domain where none is known */
 	RECORD_HOST,
 	RECORD_NONE /* counted as "other" */
 };
 
-/* GCRA: one every `interval_us`, `burst` may come at once beyond that. interval 0: no such limit. */
+/* GCRA: one every `interval_us`, `burst` may come at once beyond that. interval 0: no such limit.
+ */
 struct rate_limit {
 	uint64_t interval_us;
 	uint32_t burst;
-	uint32_t count;    /* as written: count per period */
+	uint32_t count;	   /* as written: count per period */
 	uint32_t period_s; /* 1, 60, 3600 or 86400 */
 };
 
@@ -74,7 +72,8 @@ struct span snapshot_role(const struct snapshot *s, size_t i);
 size_t snapshot_services(const struct snapshot *s);
 struct span snapshot_service(const struct snapshot *s, size_t i); /* its name */
 struct span snapshot_service_title(const struct snapshot *s, size_t i);
-struct span snapshot_service_zone(const struct snapshot *s, size_t i); /* internal, external, public or "" */
+struct span snapshot_service_zone(
+	const struct snapshot *s, size_t i); /* internal, external, public or "" */
 struct span snapshot_category(const struct snapshot *s, size_t i);
 struct span snapshot_zone_name(const struct snapshot *s); /* "Europe/London" */
 struct span snapshot_catalogue_version(const struct snapshot *s);
@@ -86,8 +85,8 @@ bool snapshot_wants_identity(const struct snapshot *s);
 
 struct local_time {
 	int year, month, day; /* month 1-12 */
-	int weekday;          /* 0 Monday … 6 Sunday */
-	int minute;           /* of the day, 0-1439 */
+	int weekday;	      /* 0 Monday … 6 Sunday */
+	int minute;	      /* of the day, 0-1439 */
 	int32_t offset_s;     /* east of UTC */
 };
 
@@ -145,10 +144,7 @@ enum address_state {
 	ADDRESS_KNOWN,
 	ADDRESS_OUTSIDE /* explain without --address: assumed public, country unknown */
 };
-enum spent_state {
-	SPENT_NO,
-	SPENT_YES
-};
+enum spent_state { SPENT_NO, SPENT_YES };
 
 struct facts {
 	int64_t now_s; /* UTC */
@@ -161,21 +157,17 @@ struct facts {
 	enum address_state address_state;
 	struct addr address;
 	bool address_is_self; /* one of stile's own listeners, with this port */
-	uint8_t limits;       /* what is known of limits, by rule */
+	uint8_t limits;	      /* what is known of limits, by rule */
 	struct {
 		uint16_t rule;
-		uint8_t spent;       /* enum spent_state */
-		uint32_t retry_s;    /* if spent: when to come again */
+		uint8_t spent;	  /* enum spent_state */
+		uint32_t retry_s; /* if spent: when to come again */
 	} limit[POLICY_LIMITS_MAX];
 	bool limits_unspent; /* explain and tests: every limit counts as not spent */
 	bool observe_all;    /* break-glass: what the rules refuse is only noted */
 };
 
-enum decision {
-	DECISION_ALLOW,
-	DECISION_DENY,
-	DECISION_NEED
-};
+enum decision { DECISION_ALLOW, DECISION_DENY, DECISION_NEED };
 enum need {
 	NEED_NONE,
 	NEED_IDENTITY,
@@ -193,13 +185,13 @@ struct verdict {
 	enum decision decision;
 	enum need need;
 	enum reason reason;
-	int32_t rule;      /* index of the deciding rule (or of NEED_LIMIT); -1: none */
-	int32_t role;      /* the role through which it holds; where the rule names none, the first
-			      role that holds; -1: none */
-	uint64_t roles;    /* all roles that hold, networks included */
-	char country[3];   /* of the address, "" if unknown */
-	uint32_t retry_s;  /* for a spent limit */
-	uint8_t seen;      /* observing rules that would have decided, in order */
+	int32_t rule;	  /* index of the deciding rule (or of NEED_LIMIT); -1: none */
+	int32_t role;	  /* the role through which it holds; where the rule names none, the first
+			     role that holds; -1: none */
+	uint64_t roles;	  /* all roles that hold, networks included */
+	char country[3];  /* of the address, "" if unknown */
+	uint32_t retry_s; /* for a spent limit */
+	uint8_t seen;	  /* observing rules that would have decided, in order */
 	uint16_t seen_rule[POLICY_SEEN_MAX];
 };
 
@@ -226,25 +218,25 @@ const char *condition_text(enum condition c);
 /* First rule whose conditions all hold decides; none: deny. Conditions are tried with what is known
  * first, so that a need is stated only when the answer depends on it; identity comes before
  * address (nobody unknown makes us resolve names), limits last. An allow is given only for a known
- * address that the guard passes; where it does not, or a limit is spent, `rule` still names the rule
- * that would have allowed. A rule without ports: an allow opens the policy's, a deny closes all.
- * Observing rules never cause a need: what is open counts as not holding for them. A literal host
- * is its own address for conditions; ADDRESS_KNOWN is still asked for before an allow, because only
- * the caller knows its own listeners. `t` may be NULL.
+ * address that the guard passes; where it does not, or a limit is spent, `rule` still names the
+ * rule that would have allowed. A rule without ports: an allow opens the policy's, a deny closes
+ * all. Observing rules never cause a need: what is open counts as not holding for them. A literal
+ * host is its own address for conditions; ADDRESS_KNOWN is still asked for before an allow, because
+ * only the caller knows its own listeners. `t` may be NULL.
  *
  * Under facts.observe_all rules that deny are as if they observed, a limit that is spent lets
  * through, and where no rule allows the answer is an allow all the same, with reason OBSERVE_ALL
- * and those rules in `seen`. Needs, logins among them, and the guard hold as ever: an address inside
- * is open only through a rule that allows it by name. Who could log in is asked to first. */
-void policy_evaluate(const struct snapshot *s, const struct facts *f, struct verdict *v,
-	struct trace *t);
+ * and those rules in `seen`. Needs, logins among them, and the guard hold as ever: an address
+ * inside is open only through a rule that allows it by name. Who could log in is asked to first. */
+void policy_evaluate(
+	const struct snapshot *s, const struct facts *f, struct verdict *v, struct trace *t);
 
 /* Several addresses: each candidate is judged. (RFC 8305's list.) facts->address and the verdict
  * are those of one call; callers loop. */
 
 /* The role mask of a person by name and groups; roles by network are evaluate's. */
-uint64_t policy_roles(const struct snapshot *s, struct span user, const struct span *groups,
-	size_t n);
+uint64_t policy_roles(
+	const struct snapshot *s, struct span user, const struct span *groups, size_t n);
 /* "GB", or "" if unknown; out has 3 bytes. */
 void policy_country(const struct snapshot *s, const struct addr *a, char out[3]);
 
@@ -260,11 +252,16 @@ const char *decision_word(enum decision d); /* "allow", "deny", "need" */
 
 enum address_class {
 	CLASS_PUBLIC,
-	CLASS_INSIDE,  /* private, unique local, CGNAT, benchmarking …: reachable through `inside` */
-	CLASS_SPECIAL  /* loopback, link-local, metadata, multicast, unspecified …: likewise, but named */
+	CLASS_INSIDE, /* private, unique local, CGNAT, benchmarking …: reachable through `inside` */
+	CLASS_SPECIAL /* loopback, link-local, metadata, multicast, unspecified …: likewise, but
+			 named */
 };
 /* Looks through v4-mapped, v4-compatible, NAT64, 6to4 and Teredo forms. `name` (may be NULL) gets a
  * static word: "loopback", "private", … */
 enum address_class address_class(const struct addr *a, const char **name);
+/* The IPv4 address that is reached through a v4-mapped (RFC 4291 2.5.5.2) or NAT64 (RFC 6052)
+ * address, so that ranges and countries cannot be dodged by another spelling; others as they are.
+ */
+struct addr policy_plain_address(const struct addr *a);
 
 #endif

@@ -231,11 +231,6 @@ const struct zone_step *snapshot_zone_steps(const struct snapshot *s, size_t *n)
 /* The entry of exactly this name, or NULL. */
 const struct name_entry *snapshot_name(const struct snapshot *s, struct span name);
 
-/* --- classify.c --- */
 
-/* The IPv4 address that is reached through a v4-mapped (RFC 4291 2.5.5.2) or NAT64 (RFC 6052)
- * address, so that ranges and countries cannot be dodged by another spelling; others as they are.
- */
-struct addr policy_plain_address(const struct addr *a);
 
 #endif

@@ -8,6 +8,7 @@
 #include "credentials.h"
 #include "digest.h"
 #include "file.h"
+#include "interfaces.h"
 #include "log.h"
 #include "pack.h"
 
@@ -165,6 +166,7 @@ int bundle_make(const char *config, const uint8_t login_key[32], int *shipper, s
 		ok &= add_accounts(&w, s, p);
 		ok &= add_hosts(&w, s->hosts, p);
 		ok &= certificates_add(&w, s, p);
+		interfaces_add(&w);
 		*shipper = credentials_make(s, p);
 		ok &= *shipper >= 0;
 	}

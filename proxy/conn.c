@@ -159,11 +159,17 @@ bool conn_idle(const struct conn *c)
 	return c->state == STATE_HEAD && (!c->rq || c->rq->n == 0);
 }
 
+#define FIRST_REQUEST_MS 1000
+
 void conn_drain(struct conn *c)
 {
 	c->draining = true;
-	if (conn_idle(c))
+	if (!conn_idle(c))
+		return;
+	if (c->served)
 		conn_end(c, END_STOPPED);
+	else /* who has just connected may still ask once */
+		loop_add(&c->timer, FIRST_REQUEST_MS);
 }
 
 #define POOL_MAX 64

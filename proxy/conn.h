@@ -102,6 +102,7 @@ struct conn {
 	struct conn *next, *prev; /* all of the worker */
 	uint8_t state;
 	bool stepping, woken, late, draining;
+	bool served;	  /* a request before the present one */
 	bool origin_kept; /* the origin's connection may serve the next request */
 	struct endpoint side[2];
 	struct loop_ev timer;

@@ -1,6 +1,7 @@
 /* Accepting connections; without descriptors it pauses instead of spinning. */
 #include "listener.h"
 
+#include "clock.h"
 #include "conn.h"
 #include "log.h"
 
@@ -11,7 +12,8 @@
 #include <unistd.h>
 
 #define BACKLOG	    1024
-#define ACCEPT_TURN 64 /* connections taken before others have their turn */
+#define ACCEPT_TURN 64	  /* connections taken before others have their turn */
+#define SAY_MS	    10000 /* between two lines about one shortage */
 #define PAUSE_MS    100
 
 int listener_open(const struct settings_address *at, struct err *e)
@@ -43,8 +45,11 @@ static void on_resume(int fd, short what, void *arg)
 
 static void short_of_descriptors(struct listener *l)
 {
-	log_warn("accept", "no descriptor left (%s): accepting pauses for %d ms", strerror(errno),
-		PAUSE_MS);
+	if (clock_mono_ms() - l->said_ms > SAY_MS) {
+		l->said_ms = clock_mono_ms();
+		log_warn("accept", "no descriptor left (%s): accepting pauses for %d ms at a time",
+			strerror(errno), PAUSE_MS);
+	}
 	loop_del(&l->ev);
 	loop_add(&l->pause, PAUSE_MS);
 }
@@ -103,6 +108,8 @@ void listener_stop(struct listener *l)
 {
 	if (l->fd < 0)
 		return;
+	for (int i = 0; i < BACKLOG && take_one(l); i++)
+		;
 	loop_del(&l->ev);
 	loop_del(&l->pause);
 	close(l->fd);

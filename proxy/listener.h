@@ -14,6 +14,7 @@ struct listener {
 	struct settings_address at;
 	struct tls_server *tls; /* NULL: plain */
 	struct loop_ev ev, pause;
+	uint64_t said_ms; /* when a shortage was last told */
 };
 
 /* A listening SO_REUSEPORT socket, or -1. Each worker has one for each address; the kernel spreads
@@ -21,6 +22,7 @@ struct listener {
 int listener_open(const struct settings_address *at, struct err *e);
 /* Begins to accept from fd, which becomes the listener's. */
 bool listener_start(struct listener *l, struct worker *w, int fd);
+/* Takes what is queued, so that nobody who has connected is reset, and closes. */
 void listener_stop(struct listener *l);
 
 #endif

@@ -126,6 +126,7 @@ enum step request_next(struct conn *c)
 		return reply_closing(c);
 	flow_free(&c->up);
 	flow_free(&c->down);
+	c->served = true;
 	old = rq;
 	c->rq = NULL;
 	if (n && !(conn_take_request(c) && request_keep(c, left, n))) {

@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "conn.h"
 #include "counters.h"
+#include "interfaces.h"
 #include "listener.h"
 #include "listing.h"
 #include "log.h"
@@ -45,8 +46,9 @@ bool worker_is_self(
 {
 	static const struct addr any4 = {.b = {[10] = 0xff, [11] = 0xff}, .v4 = true},
 				 any6 = {{0}, false};
+	struct addr plain = policy_plain_address(a); /* [::ffff:127.0.0.1] leads to 127.0.0.1 */
 
-	if (w->metrics.port && w->metrics.port == port && addr_eq(&w->metrics.addr, a))
+	if (w->metrics.port && w->metrics.port == port && addr_eq(&w->metrics.addr, &plain))
 		return true;
 	for (size_t i = 0; i < w->n_listeners; i++) {
 		const struct settings_address *at = &w->listener[i].at;
@@ -55,10 +57,14 @@ bool worker_is_self(
 
 		if (at->port != port)
 			continue;
-		if (addr_eq(&at->addr, a) || (any && addr_eq(local, a)))
+		if (addr_eq(&at->addr, &plain))
 			return true;
-		if (any && address_class(a, &class) == CLASS_SPECIAL && class &&
-			strcmp(class, "loopback") == 0)
+		if (!any)
+			continue;
+		if (addr_eq(local, &plain) || interfaces_has(w->bundle->pack, &plain))
+			return true;
+		if (address_class(&plain, &class) == CLASS_SPECIAL && class &&
+			(strcmp(class, "loopback") == 0 || strcmp(class, "unspecified") == 0))
 			return true;
 	}
 	return false;

@@ -816,11 +816,42 @@ def test_guarded_addresses(folder, started):
 
 def test_own_listener(folder, started):
     stile = make(folder, started)
-    for case in (f"127.0.0.1:{stile.port}", f"a.example:{stile.port}"):
+    for case in (f"127.0.0.1:{stile.port}", f"a.example:{stile.port}", f"[::ffff:127.0.0.1]:{stile.port}"):
         s, head = connect(stile, case)
         assert status_of(head) == 403, (case, head)
         s.close()
     assert {r["reason"] for r in refusals(stile, 1)} == {"self"}
+
+
+def test_own_listener_on_all_addresses(folder, started):
+    own = {a for line in run("ip", "-4", "-o", "addr").stdout.splitlines() for a in re.findall(r"inet ([\d.]+)", line)} | {"127.0.0.5"}
+    ranges = ", ".join(f'"{a}/32"' for a in sorted(own))
+    stile = Stile(folder, policy=f'inside = [ {ranges} ]; ports = [ "1024-65535" ]; rules = ( {{ name = "all"; to = [ {ranges} ]; action = "allow"; }} );',
+                  users=(), workers=1)
+    stile.config.write_text(stile.config.read_text().replace(f"127.0.0.1:{stile.port}", f"0.0.0.0:{stile.port}"))
+    started(stile)
+    for address in own | {"[::ffff:127.0.0.1]"}:
+        s, head = connect(stile, f"{address}:{stile.port}")
+        assert status_of(head) == 403 and "the proxy itself" in head, (address, head)
+        s.close()
+
+
+def test_clients_queued_at_term_are_served(folder, started):
+    """A stopped worker's queue holds connections that the kernel has accepted: they get their answer."""
+    origin = started(Nginx(folder))
+    stile = make(folder, started)
+    worker_pid = worker(stile)
+    os.kill(worker_pid, signal.SIGSTOP)
+    waiting = [raw(stile) for _ in range(10)]
+    for s in waiting:
+        s.sendall(f"GET http://a.example:{origin.http}/ok HTTP/1.1\r\nHost: a.example\r\n\r\n".encode())
+    stile.p.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+    os.kill(worker_pid, signal.SIGCONT)
+    for s in waiting:
+        s.settimeout(10)
+        assert s.recv(100).startswith(b"HTTP/1.1 ")
+        s.close()
 
 
 @pytest.mark.parametrize("head, status", [
