@@ -157,6 +157,7 @@ install: all
 	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man1 packaging/man/*.1
 	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man5 packaging/man/*.5
 	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man8 packaging/man/*.8
+	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/doc/stile packaging/alerts.yml packaging/grafana.json
 	install -Dm644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system systemd/stile.service
 	install -Dm644 systemd/stile.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/stile.conf
 	install -d -m755 $(ETC)

@@ -321,16 +321,15 @@ def test_a_failing_journal_and_what_it_lost_are_shown(folder, started):
         pytest.skip("mounting a small file system needs root")
     disk = folder / "disk"
     disk.mkdir()
-    if run("mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk, check=False).returncode:
+    if run("mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk, check=False).returncode:
         pytest.skip("no file system can be mounted here")
     try:
         h = House(folder, started, workers=1, journal=disk / "journal")
         assert h.get("news.example", user="ben") == 200
-        with open(disk / "filler", "wb") as f:
+        with open(disk / "filler", "wb", buffering=0) as f:
             try:
                 while True:
-                    f.write(b"x" * 1024)
-                    f.flush()
+                    f.write(b"x" * 4096)
             except OSError:
                 pass
         wait_for("nothing more is given", lambda: h.get("news.example", user="ben") == 503)
@@ -455,7 +454,8 @@ def test_json_log_lines_parse_and_name_nobody(folder, started):
     ctl(s, "reload")
     ctl(s, "observe", "--for", "1m", "--reason", 'a "quoted" reason', check=True)
     os.kill(s.children()["worker"][0], signal.SIGKILL)
-    wait_for("the death is told", lambda: "was ended by signal 9" in s.text())
+    wait_for("the death is told, and a successor", lambda: "was ended by signal 9" in s.text() and
+             [w["ready"] for w in answer(s, "status")["workers"]] == [True, True])
     s.stop()
     lines = [json.loads(l) for l in s.text().splitlines()]
     first = [l for l in lines if l["topic"] == "config" and "pseudonym" not in l["message"]]
