@@ -64,6 +64,7 @@ bool child_start(
 	}
 	c->fd = pair[0];
 	c->ready = false;
+	c->vote = VOTE_NONE;
 	c->started_ms = clock_mono_ms();
 	c->again_at_ms = 0;
 	fcntl(c->fd, F_SETFL, O_NONBLOCK);

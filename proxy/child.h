@@ -7,12 +7,16 @@
 
 #include <sys/types.h>
 
+/* A worker's part in a reload. */
+enum vote { VOTE_NONE, VOTE_AWAITED, VOTE_FINE };
+
 struct child {
 	const char *role; /* "worker", "shipper": the program's first argument */
 	unsigned index;
 	pid_t pid; /* 0: not running */
 	int fd;	   /* master's end, non-blocking; -1 when not running */
 	bool ready;
+	enum vote vote;
 	uint64_t started_ms, again_at_ms; /* monotonic; again_at: 0 none planned */
 	unsigned deaths;		  /* in quick succession */
 	uint64_t restarts;		  /* in all */

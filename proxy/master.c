@@ -35,6 +35,7 @@
 #include <unistd.h>
 
 #define TICK_MS	      200
+#define VOTE_MS	      10000 /* a worker that takes longer to check a bundle hangs */
 #define STOP_SLACK_MS 10000 /* beyond the drain time children have this long to end */
 
 struct master {
@@ -72,7 +73,7 @@ struct master {
 	uint32_t generation;
 	int next_fd, next_shipper_fd; /* -1: none */
 	struct bundle *next;
-	unsigned awaited;
+	uint64_t vote_until_ms;
 	bool again; /* asked for meanwhile */
 
 	bool stopping, shipping_last;
@@ -263,6 +264,7 @@ static bool is_shipper(const struct child *c)
 }
 
 static void on_heard(int fd, short what, void *arg);
+static void ask_vote(struct master *m, struct child *c);
 
 static bool start_child(struct master *m, struct child *c)
 {
@@ -296,6 +298,7 @@ static bool start_child(struct master *m, struct child *c)
 	}
 	loop_init(&m->heard[at], m->loop, c->fd, LOOP_READ | LOOP_PERSIST, on_heard, m);
 	loop_add(&m->heard[at], -1);
+	ask_vote(m, c);
 	return true;
 }
 
@@ -316,13 +319,25 @@ static void announce(struct master *m)
  * --------------------------------------------------------------------------------------------------
  */
 
-static void tell_workers(struct master *m, enum ipc_type type, const int *fd)
+static void tell_workers(struct master *m, enum ipc_type type)
 {
 	struct ipc_message msg = {.type = type, .generation = m->generation};
 
 	for (unsigned i = 0; i < m->workers; i++)
 		if (m->children[i].pid)
-			ipc_send(m->children[i].fd, &msg, fd, fd ? 1 : 0);
+			ipc_send(m->children[i].fd, &msg, NULL, 0);
+}
+
+/* Also a worker that was started while a reload is under way has a vote: its set-up brought it the
+ * bundle in force, and it must not be the only one that keeps that. */
+static void ask_vote(struct master *m, struct child *c)
+{
+	struct ipc_message msg = {.type = IPC_BUNDLE, .generation = m->generation};
+
+	if (!m->next || !c->pid || is_shipper(c))
+		return;
+	c->vote = VOTE_AWAITED;
+	ipc_send(c->fd, &msg, &m->next_fd, 1); /* unsent means no answer: the deadline tells */
 }
 
 /* It needs no vote: what it takes was checked when it was read. */
@@ -351,11 +366,14 @@ static void reloaded(struct master *m, bool ok, const char *text, const struct p
 	notify_ready();
 }
 
-static void end_reload(struct master *m, bool commit)
+static void end_reload(struct master *m, bool commit, const char *why)
 {
-	char text[128] = "refused by a worker: the configuration before stays in force";
+	char text[400];
 
-	tell_workers(m, commit ? IPC_COMMIT : IPC_ABORT, NULL);
+	snprintf(
+		text, sizeof text, "refused: %.300s: the configuration before stays in force", why);
+
+	tell_workers(m, commit ? IPC_COMMIT : IPC_ABORT);
 	if (commit) {
 		chronicle_policy(m->chronicle, m->next);
 		if (strcmp(m->bundle->digest, m->next->digest) != 0)
@@ -422,27 +440,43 @@ static void begin_reload(struct master *m)
 		return;
 	warn_start_only(m);
 	m->generation++;
-	m->awaited = 0;
+	m->vote_until_ms = clock_mono_ms() + VOTE_MS;
 	for (unsigned i = 0; i < m->workers; i++)
-		m->awaited += m->children[i].ready;
-	tell_workers(m, IPC_BUNDLE, &m->next_fd);
-	if (m->awaited == 0)
-		end_reload(m, true);
+		ask_vote(m, &m->children[i]);
+}
+
+/* In force once every worker that lives says so and one does; a bundle that none survives is none.
+ */
+static void count_votes(struct master *m)
+{
+	unsigned fine = 0, awaited = 0;
+
+	for (unsigned i = 0; i < m->workers; i++) {
+		fine += m->children[i].vote == VOTE_FINE;
+		awaited += m->children[i].vote == VOTE_AWAITED;
+	}
+	if (fine && !awaited)
+		end_reload(m, true, "");
+	else if (clock_mono_ms() >= m->vote_until_ms)
+		end_reload(m, false, "a worker did not answer in time");
 }
 
 /* --- what children say
  * ------------------------------------------------------------------------------------------ */
 
-static void reload_answer(struct master *m, const struct ipc_message *msg)
+static void reload_answer(struct master *m, struct child *c, const struct ipc_message *msg)
 {
-	if (!m->next || msg->generation != m->generation)
+	char why[sizeof msg->text + 32];
+
+	if (!m->next || msg->generation != m->generation || c->vote != VOTE_AWAITED)
 		return;
-	if (msg->type == IPC_FAILED) {
-		log_error("reload", "worker %u: %s", msg->index, msg->text);
-		end_reload(m, false);
-	} else if (--m->awaited == 0) {
-		end_reload(m, true);
+	c->vote = VOTE_FINE;
+	if (msg->type == IPC_READY) {
+		count_votes(m);
+		return;
 	}
+	snprintf(why, sizeof why, "worker %u: %s", c->index, msg->text);
+	end_reload(m, false, why);
 }
 
 static void heard_from(
@@ -452,7 +486,7 @@ static void heard_from(
 	case IPC_READY:
 	case IPC_FAILED:
 		if (c->ready) {
-			reload_answer(m, msg);
+			reload_answer(m, c, msg);
 		} else if (msg->type == IPC_READY) {
 			c->ready = true;
 			announce(m);
@@ -521,13 +555,6 @@ static void say_death(const struct child *c, int status)
 			WEXITSTATUS(status));
 }
 
-/* A dead worker's part in a reload: its successor gets the bundle in force. */
-static void leave_reload(struct master *m, const struct child *c)
-{
-	if (m->next && c->ready && !is_shipper(c) && m->awaited && --m->awaited == 0)
-		end_reload(m, true);
-}
-
 static void reap(struct master *m)
 {
 	for (size_t i = 0; i < m->n_children; i++) {
@@ -538,9 +565,10 @@ static void reap(struct master *m)
 			continue;
 		if (!m->stopping)
 			say_death(c, status);
+		on_heard(c->fd, LOOP_READ, m); /* its last words */
 		loop_del(&m->heard[i]);
-		leave_reload(m, c);
 		child_gone(c);
+		c->vote = VOTE_NONE;
 	}
 }
 
@@ -797,8 +825,10 @@ static void on_tick(int fd, short what, void *arg)
 
 	(void)fd, (void)what;
 	reap(m);
-	if (m->stopping && m->exit_code)
+	if (m->stopping && m->exit_code && !m->kill_at_ms)
 		begin_stop(m, false);
+	if (m->next)
+		count_votes(m);
 	if (m->stopping) {
 		go_on_stopping(m);
 	} else {
