@@ -51,8 +51,9 @@ struct counters {
 	struct lap_counts lap[LAP_COUNT];
 	/* as it is now; a successor begins anew */
 	_Atomic uint64_t connections, tunnels;
-	_Atomic uint64_t failing; /* the journal: 0 or 1 */
-	char pad[64];		  /* the next worker's block has cache lines of its own */
+	_Atomic uint64_t failing;	  /* the journal: 0 or 1 */
+	_Atomic uint64_t certificate_end; /* the first of the listeners'; Unix seconds; 0: no TLS */
+	char pad[64];			  /* the next worker's block has cache lines of its own */
 };
 
 static inline uint64_t count_get(const _Atomic uint64_t *n)

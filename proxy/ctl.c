@@ -148,6 +148,9 @@ static void say_status(const json_t *answer)
 	if (*text_of(ship, "trouble"))
 		printf(": %s", text_of(ship, "trouble"));
 	putchar('\n');
+	if (*text_of(answer, "certificate_ends"))
+		printf("TLS      the next certificate ends %s\n",
+			text_of(answer, "certificate_ends"));
 	say_workers(answer);
 }
 

@@ -713,6 +713,8 @@ static void worker_lines(const struct master *m, struct status *s)
 		s->ready &= c->ready;
 		s->journal_lost += count_get(&m->counters[i].lost);
 		s->journal_failing |= count_get(&m->counters[i].failing) != 0;
+		if (!s->certificate_end_s)
+			s->certificate_end_s = count_get(&m->counters[i].certificate_end);
 	}
 	s->workers = m->workers;
 }

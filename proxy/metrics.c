@@ -204,6 +204,22 @@ static void put_SHIP_ALARMS(const struct page *p)
 	value(p, (double)p->s->ship.alarms);
 }
 
+static void put_SHIP_TROUBLES(const struct page *p)
+{
+	for (unsigned i = CAUSE_NONE + 1; i < CAUSES; i++)
+		labelled(p, "cause", cause_word((enum cause)i), (double)p->s->ship.troubles[i]);
+}
+
+static void put_RETAIN_DELETED(const struct page *p)
+{
+	value(p, (double)p->s->ship.deleted);
+}
+
+static void put_RETAIN_EXPIRED(const struct page *p)
+{
+	value(p, (double)p->s->ship.expired);
+}
+
 static void put_POLICY(const struct page *p)
 {
 	labelled(p, "digest", p->s->digest, 1);
@@ -228,6 +244,12 @@ static void put_RESTARTS(const struct page *p)
 		workers += p->s->worker[i].restarts;
 	labelled(p, "role", "worker", (double)workers);
 	labelled(p, "role", "shipper", (double)p->s->shipper_restarts);
+}
+
+static void put_CERTIFICATE(const struct page *p)
+{
+	if (p->s->certificate_end_s)
+		value(p, (double)p->s->certificate_end_s);
 }
 
 static void put_OBSERVE(const struct page *p)

@@ -108,11 +108,20 @@ static void shipper(const struct status *s, struct buf *b)
 {
 	buf_adds(b, ",\"shipper\":{");
 	text(b, "state", status_ship_word(s));
+	text(b, "cause", cause_word((enum cause)s->ship.cause));
 	text(b, "trouble", s->ship_text);
 	buf_printf(b,
 		",\"failures\":%" PRIu32 ",\"shipped\":%" PRIu64 ",\"alarms\":%" PRIu64
 		",\"restarts\":%" PRIu64 "}",
 		s->ship.failures, s->ship.shipped, s->ship.alarms, s->shipper_restarts);
+}
+
+static void certificate(const struct status *s, struct buf *b)
+{
+	if (s->certificate_end_s)
+		moment(b, "certificate_ends", (int64_t)s->certificate_end_s * 1000);
+	else
+		buf_adds(b, ",\"certificate_ends\":null");
 }
 
 static void observe(const struct status *s, struct buf *b)
@@ -137,5 +146,6 @@ void status_json(const struct status *s, struct buf *b)
 	workers(s, b);
 	journal(s, b);
 	shipper(s, b);
+	certificate(s, b);
 	observe(s, b);
 }

@@ -43,6 +43,8 @@ struct status {
 	double space_left_s;	   /* INFINITY: nothing is being written */
 	uint64_t recorded, passed; /* minutes of the day */
 
+	uint64_t certificate_end_s; /* the next of the listeners' to end, Unix time; 0: no TLS */
+
 	uint64_t observe_left_ms; /* 0: refusals are enforced */
 	const char *observe_reason;
 };

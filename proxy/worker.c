@@ -115,12 +115,27 @@ static void tell_tip(struct worker *w)
 	ipc_send(IPC_CHILD_FD, &m, NULL, 0);
 }
 
+static uint64_t first_certificate_end(const struct worker *w)
+{
+	uint64_t first = 0;
+
+	for (size_t i = 0; i < w->n_listeners; i++) {
+		const struct tls_server *tls = w->listener[i].tls;
+		uint64_t end = tls ? (uint64_t)tls_server_expires(tls) : 0;
+
+		if (end && (!first || end < first))
+			first = end;
+	}
+	return first;
+}
+
 /* What the master reads of a worker besides what is counted where it happens. */
 static void show(struct worker *w)
 {
 	count_set(&w->counters->connections, w->n_conns);
 	count_set(&w->counters->lost, w->lost_before + journal_lost(w->journal));
 	count_set(&w->counters->failing, journal_failing(w->journal));
+	count_set(&w->counters->certificate_end, first_certificate_end(w));
 }
 
 /* What was let through does not outlive the time in which it was. */

@@ -375,6 +375,28 @@ def test_coverage_counts_the_minutes_of_the_day_over_restarts(folder, started):
     assert answer(s, "status")["journal"]["recorded_minutes"] == 1
 
 
+def test_the_end_of_the_next_certificate_is_shown_and_follows_a_reload(folder, started):
+    ca, port = Authority(folder), free_port()
+    key, pem = ca.leaf(["proxy.example"], label="proxy")
+    s = Stile(folder, more='metrics = "127.0.0.1:%d";' % free_port())
+    s.metrics = int(re.search(r"metrics = .*:(\d+)", s.config.read_text()).group(1))
+    s.config.write_text(s.config.read_text().replace(
+        "listen = (", f'listen = ( {{ address = "127.0.0.1:{port}"; tls = {{ certificate = "{pem}"; key = "{key}"; }}; }},', 1))
+    started(s)
+    shown = lambda: metrics(s)[0].get("stile_certificate_end_time_seconds", 0)
+
+    def end_of():
+        return ssl.cert_time_to_seconds(run("openssl", "x509", "-noout", "-enddate", "-in", pem).stdout.strip().partition("=")[2])
+
+    first = end_of()
+    wait_for("the end is shown", lambda: shown() == first)
+    assert answer(s, "status")["certificate_ends"] == time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(first))
+    time.sleep(1.1)
+    run("openssl", "x509", "-req", "-in", ca.d / "proxy.csr", "-CA", ca.ca, "-CAkey", ca.d / "ca.key", "-CAcreateserial", "-days", "5", "-out", pem)
+    ctl(s, "reload", check=True)
+    wait_for("that of the new one is shown", lambda: shown() == end_of() != first)
+
+
 # --- break-glass ----------------------------------------------------------------------------------------------------------------------
 
 
