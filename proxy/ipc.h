@@ -5,6 +5,7 @@
 #ifndef STILE_IPC_H
 #define STILE_IPC_H
 
+#include "cause.h"
 #include "chain.h"
 
 #include <stdbool.h>
@@ -39,7 +40,9 @@ enum ipc_type {
 struct ship_figures {
 	uint32_t state; /* enum ship_state */
 	uint32_t failures;
-	uint64_t shipped, already, backlog_bytes, alarms, lost;
+	uint32_t cause; /* enum cause */
+	uint64_t shipped, already, backlog_bytes, alarms, lost, expired, deleted;
+	uint64_t troubles[CAUSES];
 	bool known;   /* the shipper has looked at the journal */
 	bool failing; /* its own journal */
 };

@@ -73,12 +73,16 @@ static void tell(struct shipping *s)
 			.already = st->already,
 			.backlog_bytes = st->backlog_bytes,
 			.alarms = st->alarms,
+			.cause = st->cause,
+			.expired = st->expired,
+			.deleted = st->deleted,
 			.lost = journal_lost(s->journal),
 			.failing = journal_failing(s->journal),
 			.known = true}};
 
 	if (s->told_ms && s->told == s->state && clock_mono_ms() - s->told_ms < TELL_MS)
 		return;
+	memcpy(m.ship.troubles, st->troubles, sizeof m.ship.troubles);
 	snprintf(m.text, sizeof m.text, "%.*s", (int)sizeof m.text - 1, st->text);
 	ipc_send(IPC_CHILD_FD, &m, NULL, 0);
 	s->told = s->state;
