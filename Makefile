@@ -2,7 +2,7 @@
 #   make            programs into build/            make check   everything the tests know
 #   make run        a private Redis and the proxy on loopback, with two demonstration accounts
 #   make asan tsan  the same tests under sanitizers  make fuzz    each fuzzer FUZZ_SECONDS long
-#   make lint format bench install
+#   make lint format bench install               make deb     Debian packages into build/deb
 
 VERSION     = 0.1.0
 BUILD      ?= build
@@ -151,6 +151,8 @@ bench: $(BUILD)/bench/bench
 
 # Configuration that is there already stays. Paths of the installed proxy.cfg are those of Debian.
 ETC = $(DESTDIR)/etc/stile
+UNITDIR = $(PREFIX)/lib/systemd/system
+COMPLETIONS = $(PREFIX)/share/bash-completion/completions
 install: all
 	install -Dm755 -t $(DESTDIR)$(PREFIX)/sbin $(BUILD)/stile-proxy
 	install -Dm755 -t $(DESTDIR)$(PREFIX)/bin $(BUILD)/stile-policy $(BUILD)/stile-report
@@ -158,18 +160,39 @@ install: all
 	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man5 packaging/man/*.5
 	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man8 packaging/man/*.8
 	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/doc/stile packaging/alerts.yml packaging/grafana.json
-	install -Dm644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system systemd/stile.service
+	install -Dm644 -t $(DESTDIR)$(UNITDIR) systemd/stile.service
 	install -Dm644 systemd/stile.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/stile.conf
+	install -Dm644 systemd/stile.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/stile.conf
+	for p in $(notdir $(PROGRAMS)); do \
+		install -Dm644 packaging/completion/stile $(DESTDIR)$(COMPLETIONS)/$$p || exit 1; done
 	install -d -m755 $(ETC)
+	for f in users.htpasswd groups.htgroup; do \
+		[ -e $(ETC)/$$f ] || install -m640 /dev/null $(ETC)/$$f || exit 1; done
 	[ -e $(ETC)/policy.cfg ] || install -m644 packaging/policy.cfg $(ETC)/policy.cfg
 	[ -e $(ETC)/proxy.cfg ] || sed -e 's|"packaging/policy.cfg"|"policy.cfg"|' \
+		-e 's|# users  =|users    =|' -e 's|# groups =|groups   =|' \
 		-e 's|"journal"|"/var/lib/stile/journal"|' -e 's|"stile.sock"|"/run/stile/stile.sock"|' \
 		-e 's|"pseudonym.key"|"/var/lib/stile/pseudonym.key"|' proxy.cfg >$(ETC)/proxy.cfg
-	[ -n "$(DESTDIR)" ] || systemd-sysusers 2>/dev/null || true
+	[ -n "$(DESTDIR)" ] || { systemd-sysusers && systemd-tmpfiles --create stile.conf; } 2>/dev/null || true
+
+# Debian packages, built in a scratch copy of the tree in which packaging/debian is debian. Its changelog's date is that of all
+# files in them, so the same tree gives the same packages.
+DEB      = $(BUILD)/deb
+DEB_COPY = $(DEB)/stile-$(VERSION)
+deb:
+	@[ "$$(dpkg-parsechangelog -l packaging/debian/changelog -S Version)" = "$(VERSION)" ] || \
+		{ echo "packaging/debian/changelog: its first entry is not for $(VERSION)" >&2; exit 1; }
+	rm -rf $(DEB)
+	mkdir -p $(DEB_COPY)
+	cp -R base policy audit proxy admin packaging systemd docs Makefile proxy.cfg *.md LICENSE $(DEB_COPY)
+	mv $(DEB_COPY)/packaging/debian $(DEB_COPY)/debian
+	cd $(DEB_COPY) && env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS -u BUILD -u CC -u OPT -u SAN -u DESTDIR \
+		dpkg-buildpackage --build=binary --no-sign
+	@ls $(DEB)/*.deb
 
 clean:
 	rm -rf build build-asan build-tsan build-fuzz
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all unit fuzzers fuzz check layers scenario asan tsan lint format clean run bench install
+-include $(shell find $(BUILD) -path $(BUILD)/deb -prune -o -name '*.d' -print 2>/dev/null)
+.PHONY: all unit fuzzers fuzz check layers scenario asan tsan lint format clean run bench install deb
 .SECONDARY:

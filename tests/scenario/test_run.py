@@ -41,7 +41,8 @@ def test_installation_is_complete(folder):
     run("make", "-C", ROOT, "install", f"DESTDIR={dest}", f"BUILD={os.environ.get('BUILD', 'build')}", timeout=300)
     there = {str(p.relative_to(dest)) for p in dest.rglob("*") if p.is_file()}
     assert there >= {"usr/sbin/stile-proxy", "usr/bin/stile-policy", "usr/bin/stile-report", "etc/stile/proxy.cfg", "etc/stile/policy.cfg",
-                     "usr/lib/systemd/system/stile.service", "usr/lib/sysusers.d/stile.conf", "usr/share/man/man8/stile-proxy.8",
+                     "usr/lib/systemd/system/stile.service", "usr/lib/sysusers.d/stile.conf", "usr/lib/tmpfiles.d/stile.conf",
+                     "etc/stile/users.htpasswd", "etc/stile/groups.htgroup", "usr/share/bash-completion/completions/stile-proxy", "usr/share/man/man8/stile-proxy.8",
                      "usr/share/man/man5/proxy.cfg.5", "usr/share/man/man1/stile-report.1"}
     config = dest / "etc/stile/proxy.cfg"
     text = config.read_text()
