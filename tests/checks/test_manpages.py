@@ -59,6 +59,13 @@ def test_keys_of_the_policy():
     assert not missing(keys, page("stile-policy.5"))
 
 
+def test_causes_of_trouble_with_redis():
+    rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs/redis.md").read_text().split("## Trouble")[1].split("\n## ")[0], re.M)
+    assert ["none", *rows] == words("audit/causes.def", "CAUSE")
+    alerts = re.search(r'stile_ship_troubles_total{cause=~"([^"]+)"}', (ROOT / "packaging/alerts.yml").read_text()).group(1)
+    assert set(alerts.split("|")) <= set(rows)
+
+
 def test_pages_are_well_formed():
     for p in sorted(MAN.iterdir()):
         r = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", p], capture_output=True, text=True)

@@ -1,6 +1,6 @@
 """Redis as an office runs it: TLS, a user for each purpose, the default user switched off; and every trouble with it is
 said in words that name the remedy, while browsing goes on and nothing is lost."""
-import os, pathlib, re, signal, subprocess, time
+import json, os, pathlib, re, signal, subprocess, time, urllib.request
 import pytest
 from harness import Authority, Nginx, POLICY, PROXY, Process, REPORT, Redis, Stile, free_port, run, wait_for
 
@@ -290,33 +290,44 @@ class Plain(Redis):
         return len(self.records())
 
 
-TROUBLES = {  # how it begins, how it ends, what is said
+TROUBLES = {  # how it begins, how it ends, what is said; the cause is the first word of the name
     "memory": (lambda r: r.cli("config", "set", "maxmemory", "1"), lambda r: r.cli("config", "set", "maxmemory", "0"), ["OOM", "raise maxmemory of Redis"]),
     "acl": (lambda r: r.cli("acl", "setuser", "default", "-sadd"), lambda r: r.cli("acl", "setuser", "default", "+sadd"),
             ["NOPERM", "stile-policy redis-acl prints"]),
-    "acl in the script": (lambda r: r.cli("acl", "setuser", "default", "-xadd"), lambda r: r.cli("acl", "setuser", "default", "+xadd"),
+    "acl in-script": (lambda r: r.cli("acl", "setuser", "default", "-xadd"), lambda r: r.cli("acl", "setuser", "default", "+xadd"),
                           ["stile-policy redis-acl prints"]),
     "slow": (lambda r: subprocess.Popen(["redis-cli", "-p", str(r.port), "debug", "sleep", "8"], stdout=subprocess.DEVNULL), lambda r: None,
              ["no answer within 5000 ms", "SLOWLOG"]),
-    "stopped": (lambda r: r.p.send_signal(signal.SIGSTOP), lambda r: r.p.send_signal(signal.SIGCONT), ["no answer within 5000 ms", "stopped, overloaded"]),
-    "away": (lambda r: r.stop(), lambda r: r.start(), ["Connection refused", "is Redis running"]),
+    "slow stopped": (lambda r: r.p.send_signal(signal.SIGSTOP), lambda r: r.p.send_signal(signal.SIGCONT), ["no answer within 5000 ms", "stopped, overloaded"]),
+    "unreachable": (lambda r: r.stop(), lambda r: r.start(), ["Connection refused", "is Redis running"]),
 }
+
+
+def metric(port, cause):
+    page = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5).read().decode()
+    return int(re.search(rf'^stile_ship_troubles_total{{cause="{cause}"}} (\d+)$', page, re.M).group(1))
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_trouble_is_said_with_its_remedy_and_costs_no_record(tmp_path, keep, origin, trouble):
     begin, end, words = TROUBLES[trouble]
     redis = keep(Plain(tmp_path, "r").start())
-    s = keep(Stile(tmp_path, redis=redis, names=["origin.example"]).start())
+    port = free_port()
+    s = keep(Stile(tmp_path, redis=redis, names=["origin.example"], more=f'metrics = "127.0.0.1:{port}"; control = "{tmp_path}/c";').start())
     browse(s, origin, 2)
     all_shipped(s, redis.count)
+    cause = trouble.split()[0]
+    assert metric(port, cause) == 0
     begin(redis)
     browse(s, origin, 3)
     said(s, *words)
+    wait_for("the metrics tell the cause", lambda: metric(port, cause) > 0)
+    shipper = json.loads(run(PROXY, "ctl", "-c", s.config, "status", "--json").stdout)["shipper"]
+    assert shipper["cause"] == cause and words[-1] in shipper["trouble"]
     browse(s, origin)
     end(redis)
     said(s, "takes records again")
-    all_shipped(s, redis.count) if trouble != "away" else wait_for("records are shipped", lambda: redis.count() > 0)
+    all_shipped(s, redis.count) if trouble != "unreachable" else wait_for("records are shipped", lambda: redis.count() > 0)
     assert accesses(s) == 6
 
 
