@@ -112,6 +112,7 @@ class Demo:
     def __init__(self, args):
         self.args = args
         self.rng = random.Random(args.seed)
+        self.again = random.Random(args.seed + 1)  # of its own, so that the rest stays what it was
         self.zone = zoneinfo.ZoneInfo(args.zone)
         root = pathlib.Path(args.folder)
         self.workers = [Writer(root, f"worker-{i}", self.rng) for i in range(2)]
@@ -169,11 +170,16 @@ class Demo:
         role = p["role"][0]
         limited = self.rng.random() < 0.3
         service, zone = ("facebook", "public") if limited else (None, None)
-        out.append((t, self.rng.randrange(2), "access", {
+        worker = self.rng.randrange(2)
+        values = {
             "user": p["user"], "role": role, "roles": [role], "proto": "connect", "to": service or "casino.example", "port": 443,
             "service": service, "zone": zone, "part": "core" if limited else None, "verdict": "deny",
             "reason": "limit" if limited else "rule", "rule": "staff-social" if limited else "gambling",
-            "n": self.rng.randrange(2, 30) if self.rng.random() < 0.2 else None}))
+            "n": self.rng.randrange(2, 30) if self.rng.random() < 0.2 else None}
+        out.append((t, worker, "access", values))
+        for _ in range(self.again.choice((0, 0, 1, 4))):  # browsers and people who try again
+            t += self.again.choice((1, 40, 119, 120, 121, 300))
+            out.append((t, self.again.randrange(2), "access", dict(values, n=self.again.choice((1, 1, 5)))))
 
     def day_of_person(self, p, noon, out):
         first = noon - 4 * 3600 + self.rng.randrange(3600)
