@@ -1,0 +1,130 @@
+/* What must outlive a worker: the journal's folders, listening sockets, shared memory. */
+#include "master_state.h"
+
+#include "file.h"
+#include "listener.h"
+#include "log.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static int open_folder(const char *root, const char *name, struct err *e)
+{
+	char path[SETTINGS_PATH_MAX + 32];
+	bool made;
+	int fd;
+
+	snprintf(path, sizeof path, "%s/%s", root, name);
+	if (!dir_make(path, 0700, &made, e))
+		return -1;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		err_sys(e, "%s", path);
+	return fd;
+}
+
+static bool open_folders(struct master *m, struct err *e)
+{
+	const char *root = m->bundle->settings->journal;
+	char name[16];
+	bool made = false;
+
+	if (!dir_make(root, 0700, &made, e) || !ship_node_id(root, m->node_id, e))
+		return false;
+	if (made)
+		log_info("start", "made the journal folder %s", root);
+	m->root_fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (m->root_fd < 0)
+		return err_sys(e, "%s", root);
+	for (unsigned i = 0; i < m->workers; i++) {
+		snprintf(name, sizeof name, "%u", i);
+		m->folders[i] = open_folder(root, name, e);
+		if (m->folders[i] < 0)
+			return false;
+	}
+	m->own_folder = open_folder(root, "master", e);
+	m->shipper_folder = open_folder(root, "shipper", e);
+	return m->own_folder >= 0 && m->shipper_folder >= 0;
+}
+
+/* SO_REUSEPORT would let a second stile share the port silently: a plain bind finds that out. */
+static bool port_is_free(struct settings_address *at, struct err *e)
+{
+	struct sockaddr_storage sa;
+	socklen_t n = addr_to_sockaddr(&at->addr, at->port, &sa);
+	int on = 1, fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char text[ADDR_TEXT_MAX];
+	struct addr same;
+	bool ok;
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	if (!at->addr.v4)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+	ok = fd >= 0 && bind(fd, (struct sockaddr *)&sa, n) == 0 && listen(fd, 1) == 0;
+	addr_format(&at->addr, text);
+	if (!ok)
+		err_sys(e, "cannot listen on %s port %u", text, at->port);
+	else if (getsockname(fd, (struct sockaddr *)&sa, &n) == 0) /* port 0: the system chose */
+		addr_from_sockaddr((struct sockaddr *)&sa, &same, &at->port);
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+static bool open_sockets(struct master *m, struct err *e)
+{
+	const struct settings *s = m->bundle->settings;
+	char text[ADDR_TEXT_MAX];
+
+	for (size_t i = 0; i < s->listen.n; i++) {
+		struct settings_address at = s->listen.v[i].at;
+
+		if (!port_is_free(&at, e))
+			return false;
+		for (unsigned k = 0; k < m->workers; k++) {
+			m->sockets[k][i] = listener_open(&at, e);
+			if (m->sockets[k][i] < 0)
+				return false;
+		}
+		addr_format(&at.addr, text);
+		log_info("start", at.addr.v4 ? "listening on %s:%u" : "listening on [%s]:%u", text,
+			at.port);
+	}
+	return true;
+}
+
+static int shared_memory(const char *name, size_t size, struct err *e)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC);
+
+	if (fd >= 0 && ftruncate(fd, (off_t)size) == 0)
+		return fd;
+	err_sys(e, "no memory for %s", name);
+	return -1;
+}
+
+static bool open_counters(struct master *m, struct err *e)
+{
+	size_t size = m->workers * sizeof *m->counters;
+	void *p = MAP_FAILED;
+
+	m->counters_fd = shared_memory("stile-counters", size, e);
+	if (m->counters_fd < 0)
+		return false;
+	p = mmap(NULL, size, PROT_READ, MAP_SHARED, m->counters_fd, 0);
+	if (p == MAP_FAILED)
+		return err_sys(e, "no memory for stile-counters");
+	m->counters = p;
+	return true;
+}
+
+bool premises_open(struct master *m, struct err *e)
+{
+	if (!open_folders(m, e))
+		return false;
+	m->usage_fd = shared_memory("stile-usage", usage_size(m->workers), e);
+	m->logins_fd = shared_memory("stile-logins", identity_cache_size(), e);
+	return m->usage_fd >= 0 && m->logins_fd >= 0 && open_counters(m, e) && open_sockets(m, e);
+}
