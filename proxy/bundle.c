@@ -23,6 +23,7 @@
 #define HOSTS_MAX     (8u << 20)
 #define RESOLV_MAX    (64u << 10)
 #define SYSTEM_RESOLV "/etc/resolv.conf"
+#define SYSTEM_HOSTS  "/etc/hosts"
 
 /* The key's file: 64 hex digits and a newline; made where missing, readable by its owner only. */
 static bool pseudonym_key(const char *path, uint8_t out[KEY_BYTES], struct problems *p)
@@ -93,7 +94,9 @@ static bool add_hosts(struct pack_writer *w, const char *path, struct problems *
 {
 	struct buf text = {0};
 	struct err e = {""};
-	bool ok = !*path || file_read(path, HOSTS_MAX, &text, &e);
+	/* the system's own may be missing: that is no name, not a slip */
+	bool none = !*path || (strcmp(path, SYSTEM_HOSTS) == 0 && access(path, F_OK) != 0);
+	bool ok = none || file_read(path, HOSTS_MAX, &text, &e);
 
 	if (!ok)
 		problem_error(p, path, 0, "%s", e.text);

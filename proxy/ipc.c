@@ -67,6 +67,7 @@ int ipc_receive(int fd, struct ipc_message *m, int fds[IPC_FDS_MAX], size_t *n)
 		.msg_controllen = sizeof control};
 	ssize_t got;
 
+	memset(m, 0, sizeof *m);
 	*n = 0;
 	do
 		got = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
