@@ -120,6 +120,7 @@ fuzz:
 
 # --- everything the tests know -----------------------------------------------------------------------
 check: all unit layers scenario
+built: all $(UNIT)
 layers: all
 	@BUILD=$(BUILD) $(PYTHON) -m pytest -q -rs -p no:cacheprovider tests/checks
 scenario: all
@@ -195,5 +196,5 @@ clean:
 	rm -rf build build-asan build-tsan build-fuzz
 
 -include $(shell find $(BUILD) -path $(BUILD)/deb -prune -o -name '*.d' -print 2>/dev/null)
-.PHONY: all unit fuzzers fuzz check layers scenario asan tsan lint format clean run bench install deb
+.PHONY: all built unit fuzzers fuzz check layers scenario asan tsan lint format clean run bench install deb
 .SECONDARY:
