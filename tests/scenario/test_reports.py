@@ -137,7 +137,7 @@ def resp(*words):
 def ship(redis, journal, keep=lambda day: True):
     """What docs/redis.md says that Redis holds; raw records only of days to keep."""
     import test_summary
-    data = resp("SADD", "stile:nodes", "generated-demo")
+    data = bytearray(resp("SADD", "stile:nodes", "generated-demo"))
     for (what, day), fields in test_summary.rollups(journal).items():
         for field, value in fields.items():
             data += resp("HSET", f"stile:{{generated-demo}}:{what}:{day}", field, value)
