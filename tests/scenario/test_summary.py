@@ -229,7 +229,7 @@ def test_the_configuration_of_the_proxy_says_where_and_which_zone(journal, folde
 
 
 @pytest.mark.parametrize("args", [[], ["--journal", ".", "--redis", "redis://x"], ["--journal", ".", "--by", "person"], ["--journal", ".", "--from", "monday"],
-                                  ["--journal", ".", "--from", "2026-11-02", "--to", "2026-11-01"], ["--journal", ".", "--format", "csv"],
+                                  ["--journal", ".", "--from", "2026-11-02", "--to", "2026-11-01"], ["--journal", ".", "--format", "pdf"],
                                   ["--journal", ".", "--fold", "0"], ["--journal", ".", "--zone", "Mars"], ["--journal", ".", "extra"]])
 def test_wrong_usage_is_2(args):
     r = run(*args)
