@@ -151,6 +151,7 @@ class Nginx(Process):
 daemon off; master_process off; pid {d}/pid; error_log {d}/error.log warn; worker_rlimit_nofile 8192;
 events {{ worker_connections 4096; }}
 http {{
+  types {{ text/html html; text/css css; text/javascript js; image/png png; }}
   access_log {d}/access.log; client_max_body_size 0; keepalive_requests 100000;
   client_body_temp_path {d}/tmp/b; proxy_temp_path {d}/tmp/p; fastcgi_temp_path {d}/tmp/f; uwsgi_temp_path {d}/tmp/u; scgi_temp_path {d}/tmp/s;
   server {{

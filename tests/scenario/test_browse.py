@@ -98,9 +98,12 @@ def test_parallel_transfers(house):
 
 # --- WebSocket (RFC 6455) over TLS: an echo server of our own, as Debian packages none ---------------------------------------
 
+MORE = 0x80  # with an opcode: this frame is not the last of its message (on the wire the bit means the opposite)
+
+
 def frame(payload, mask=False, opcode=2):
     n = len(payload)
-    head = bytes([0x80 | opcode])
+    head = bytes([0x80 ^ opcode])
     bit = 0x80 if mask else 0
     head += bytes([bit | n]) if n < 126 else bytes([bit | 126]) + struct.pack(">H", n) if n < 65536 else bytes([bit | 127]) + struct.pack(">Q", n)
     if not mask:
@@ -124,7 +127,8 @@ def read_frame(s):
     n = struct.unpack(">H", exactly(s, 2))[0] if n == 126 else struct.unpack(">Q", exactly(s, 8))[0] if n == 127 else n
     key = exactly(s, 4) if head[1] & 0x80 else None
     data = exactly(s, n)
-    return head[0] & 15, bytes(b ^ key[i % 4] for i, b in enumerate(data)) if key else data
+    opcode = (head[0] & 15) | (~head[0] & MORE)
+    return opcode, bytes(b ^ key[i % 4] for i, b in enumerate(data)) if key else data
 
 
 def accept_of(key):

@@ -2,24 +2,13 @@
 
 Needs Chromium and two npm packages, which packaging/setup puts beside the build; where they are not, the test says so and is skipped.
 STILE_LOOK=FOLDER keeps the screenshots and the printed pages."""
-import json, os, pathlib, re, shutil, subprocess
+import re
 import pytest
-from harness import BUILD
+from browser import CHROMIUM, drive, keep, needs_browser
 from test_reports import commands, journal, policy, run, someone  # noqa: F401
 
-HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-BROWSER = shutil.which("chromium")
-
-
-def modules():
-    for d in (BUILD / "npm/node_modules", ROOT / "build/npm/node_modules", *map(pathlib.Path, filter(None, [os.environ.get("NODE_PATH")]))):
-        if (d / "playwright-core").is_dir() and (d / "axe-core").is_dir():
-            return d
-
-
-if not (BROWSER and shutil.which("node") and modules()):
-    pytest.skip("chromium, node, or the npm packages playwright-core and axe-core are not there (packaging/setup check)", allow_module_level=True)
+PACKAGES = ["playwright-core", "axe-core"]
+needs_browser(*PACKAGES)
 
 
 @pytest.mark.parametrize("name", ["summary", "denied", "person", "rules"])
@@ -27,10 +16,7 @@ def test_the_page_is_accessible_and_stands_alone(journal, policy, someone, folde
     html = folder / "page.html"
     r = run(*commands(journal, policy, someone)[name], "--format", "html", "-o", html)
     assert (r.returncode, r.stderr) == (0, "")
-    r = subprocess.run(["node", HERE / "page.js", html, folder, BROWSER], capture_output=True, text=True, timeout=120,
-                       env=dict(os.environ, NODE_PATH=str(modules()), HOME=str(folder)))
-    assert r.returncode == 0, r.stderr
-    seen = json.loads(r.stdout)
+    seen = drive("page.js", html, folder, CHROMIUM, packages=PACKAGES, home=folder)
     assert seen["violations"] == [] and seen["passes"] > 15
     assert seen["console"] == [] and set(seen["requests"]) == {f"file://{html}"}
     facts = seen["facts"]
@@ -39,6 +25,5 @@ def test_the_page_is_accessible_and_stands_alone(journal, policy, someone, folde
     assert seen["background"]["light"] == "rgb(255, 255, 255)" != seen["background"]["dark"]
     sizes = re.findall(rb"/MediaBox\s*\[\s*0 0 ([\d.]+) ([\d.]+)", (folder / "page.pdf").read_bytes())
     assert sizes and all(abs(float(w) - 595) < 1.5 and abs(float(h) - 842) < 1.5 for w, h in sizes), "A4, upright"
-    if os.environ.get("STILE_LOOK"):
-        for f in ("light.png", "dark.png", "page.pdf"):
-            shutil.copy(folder / f, pathlib.Path(os.environ["STILE_LOOK"]) / f"{name}-{f}")
+    for f in ("light.png", "dark.png", "page.pdf"):
+        keep(folder / f, f"{name}-{f}")
