@@ -6,7 +6,9 @@
 
 VERSION     = 0.1.0
 BUILD      ?= build
-CC         ?= gcc
+ifeq ($(origin CC),default)
+CC          = gcc
+endif
 OPT        ?= -O2 -g
 SAN        ?=
 PREFIX     ?= /usr
