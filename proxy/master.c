@@ -139,6 +139,7 @@ static void on_tick(int fd, short what, void *arg)
 	uint64_t now = clock_mono_ms();
 
 	(void)fd, (void)what;
+	notify_alive(now, &m->alive_due_ms);
 	crew_reap(m);
 	if (m->stopping && m->exit_code && !m->kill_at_ms)
 		master_stop(m, false);

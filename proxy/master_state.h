@@ -62,7 +62,7 @@ struct master {
 	bool again; /* asked for meanwhile */
 
 	bool stopping, shipping_last;
-	uint64_t kill_at_ms;
+	uint64_t kill_at_ms, alive_due_ms;
 	int exit_code;
 };
 

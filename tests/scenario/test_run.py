@@ -69,6 +69,34 @@ def test_default_configuration_runs_as_it_is(folder, started):
     assert r.stdout == "403"
 
 
+def test_the_service_manager_hears_of_readiness_life_reload_and_stop(folder, started):
+    path = folder / "notify"
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(str(path))
+    manager.settimeout(0.2)
+    heard = []
+
+    def hear(word):
+        try:
+            heard.append(manager.recv(4096).decode())
+        except TimeoutError:
+            pass
+        return any(word in h for h in heard)
+
+    stile = Stile(folder, users=())
+    # WATCHDOG_PID must be the master's: a shell that becomes it
+    shell = f'export WATCHDOG_PID=$$ WATCHDOG_USEC=600000 NOTIFY_SOCKET={path}; exec {PROXY} -c {stile.config}'
+    stile.argv = ["/bin/sh", "-c", shell]
+    started(stile)
+    wait_for("READY", lambda: hear("READY=1"))
+    wait_for("signs of life", lambda: hear("WATCHDOG=1") and sum(h == "WATCHDOG=1" for h in heard) >= 5)
+    stile.p.send_signal(signal.SIGHUP)
+    wait_for("RELOADING", lambda: hear("RELOADING=1"))
+    wait_for("READY again", lambda: hear("READY=1") and sum(h == "READY=1" for h in heard) >= 2)
+    stile.p.send_signal(signal.SIGTERM)
+    wait_for("STOPPING", lambda: hear("STOPPING=1"))
+
+
 def test_unit_is_well_formed_and_hardened(folder):
     if not shutil.which("systemd-analyze"):
         pytest.skip("systemd-analyze is not installed")
