@@ -26,6 +26,16 @@
 #define SYSTEM_HOSTS  "/etc/hosts"
 
 /* The key's file: 64 hex digits and a newline; made where missing, readable by its owner only. */
+/* For a check: a key that is not there yet is none of the file's faults. */
+static bool will_be_made(const char *path, uint8_t out[KEY_BYTES])
+{
+	if (access(path, F_OK) == 0 || errno != ENOENT)
+		return false;
+	memset(out, 0, KEY_BYTES);
+	log_info("config", "%s will be made at the first start", path);
+	return true;
+}
+
 static bool pseudonym_key(const char *path, uint8_t out[KEY_BYTES], struct problems *p)
 {
 	struct err e = {""};
@@ -151,6 +161,7 @@ int bundle_seal(const char *name, struct span bytes, struct problems *p)
 
 int bundle_make(const char *config, const uint8_t login_key[32], int *shipper, struct problems *p)
 {
+	static const uint8_t none[KEY_BYTES];
 	struct settings *s = calloc(1, sizeof *s);
 	struct pack_writer w;
 	uint8_t key[KEY_BYTES];
@@ -173,13 +184,15 @@ int bundle_make(const char *config, const uint8_t login_key[32], int *shipper, s
 		*shipper = credentials_make(s, p);
 		ok &= *shipper >= 0;
 	}
-	ok = ok && p->errors == 0 && pseudonym_key(s->pseudonym_key, key, p);
+	ok = ok && p->errors == 0 &&
+	     ((!login_key && will_be_made(s->pseudonym_key, key)) ||
+		     pseudonym_key(s->pseudonym_key, key, p));
 	if (ok) {
 		if (s->servers.n == 0)
 			system_resolver(s);
 		pack_add(&w, "settings", span_of(s, sizeof *s));
 		pack_add(&w, "pseudonym-key", span_of(key, sizeof key));
-		pack_add(&w, "login-key", span_of(login_key, KEY_BYTES));
+		pack_add(&w, "login-key", span_of(login_key ? login_key : none, KEY_BYTES));
 		if (pack_finish(&w, &done))
 			fd = bundle_seal("stile-bundle", done, p);
 		else

@@ -26,7 +26,8 @@ struct bundle {
 
 /* Master: reads configuration, policy, accounts, hosts, keys; everything that is wrong goes to *p.
  * Returns a sealed memfd, or -1. What is missing and can be made (the pseudonym key) is made and
- * said in the log. `login_key`: 32 bytes. *shipper gets a second one, of credentials.h, that
+ * said in the log. `login_key`: 32 bytes; NULL:
+ * only a check, nothing is made. *shipper gets a second one, of credentials.h, that
  * workers must never see; -1 with the first. */
 int bundle_make(const char *config, const uint8_t login_key[32], int *shipper, struct problems *p);
 /* A sealed memfd with the bytes, or -1 with a problem. */

@@ -21,7 +21,8 @@ bool crew_start(struct master *m, struct child *c)
 	struct ipc_message setup = {.type = IPC_SETUP,
 		.index = c->index,
 		.generation = m->generation,
-		.observe_until_ms = m->observe.until_ms};
+		.observe_until_ms = m->observe.until_ms,
+		.full = m->full};
 	int fds[IPC_FDS_MAX];
 	size_t n = 0, at = (size_t)(c - m->children);
 	struct err e = {""};
@@ -95,6 +96,7 @@ static void heard_from(
 	case IPC_OBSERVE:
 	case IPC_LIST:
 	case IPC_LOG:
+	case IPC_SPACE:
 	case IPC_SETUP:
 	case IPC_BUNDLE:
 	case IPC_COMMIT:

@@ -211,6 +211,9 @@ static enum step judge_candidates(struct conn *c)
 	if (kept == 0)
 		return refuse(c, &first);
 	rq->n_addrs = kept;
+	/* what cannot be recorded for want of room is refused before anything is begun */
+	if (c->w->full && !rq->bundle->settings->on_failure_allow)
+		return reply_refuse(c, REASON_NO_RECORD);
 	return ledger_open(c);
 }
 

@@ -28,6 +28,7 @@ enum ipc_type {
 	IPC_OBSERVE, /* refusals are only recorded until observe_until_ms; 0: no longer */
 	IPC_LIST,    /* say what is open: LISTING answers with the same generation */
 	IPC_LOG,     /* the log goes to this descriptor */
+	IPC_SPACE,   /* full: the journal may not grow further, or may again */
 	/* child → master */
 	IPC_READY,  /* set up and serving, or the bundle is fine */
 	IPC_FAILED, /* text says why */
@@ -53,6 +54,7 @@ struct ipc_message {
 	uint32_t generation; /* of the bundle */
 	uint32_t n_listen;
 	uint32_t workers; /* how many share the memory */
+	bool full;	  /* the journal's folder has reached its bound */
 	char chain[CHAIN_NAME_LEN + 1];
 	struct chain_tip tip;
 	uint64_t observe_until_ms; /* monotonic, which all processes of a host share */

@@ -27,8 +27,7 @@
 int master_check(const char *config)
 {
 	struct problems p = {0};
-	uint8_t key[32] = {0};
-	int shipper, fd = bundle_make(config, key, &shipper, &p);
+	int shipper, fd = bundle_make(config, NULL, &shipper, &p);
 	struct err e = {""};
 	struct bundle *b = fd >= 0 ? bundle_open(fd, &e) : NULL;
 
@@ -156,7 +155,7 @@ static void on_tick(int fd, short what, void *arg)
 		observe_end(&m->observe, m->chronicle, "expired");
 		operations_tell_observe(m);
 	}
-	space_look(&m->space, m->root_fd, now);
+	operations_watch_space(m, now);
 	if (m->chronicle)
 		chronicle_tick(m->chronicle, m->children, m->n_children);
 	loop_add(&m->tick, TICK_MS);

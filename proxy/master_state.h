@@ -48,6 +48,8 @@ struct master {
 	int counters_fd;
 	struct observe observe;
 	struct space space;
+	bool full; /* the journal's folder has reached audit.space, and Redis has too little of it
+		    */
 	int64_t started_ms, in_force_ms; /* wall */
 	uint64_t reloads_ok, reloads_failed;
 	struct ship_figures ship; /* as the shipper told last */
@@ -90,6 +92,8 @@ bool operations_open(struct master *m, struct err *e);
 /* Standard error becomes the log's file, for this process and for those that it starts. */
 bool operations_open_log(struct master *m, struct err *e);
 void operations_tell_observe(struct master *m);
+/* Looks at the journal's folder; workers hear when its bound is reached, and when no longer. */
+void operations_watch_space(struct master *m, uint64_t now_ms);
 
 /* Begins to end; `drain`: with time for open connections. */
 void master_stop(struct master *m, bool drain);

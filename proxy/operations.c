@@ -38,6 +38,32 @@ void operations_tell_observe(struct master *m)
 			ipc_send(m->children[i].fd, &msg, NULL, 0);
 }
 
+void operations_watch_space(struct master *m, uint64_t now_ms)
+{
+	struct ipc_message msg = {.type = IPC_SPACE};
+	const struct settings *s = m->bundle->settings;
+	bool full;
+
+	space_look(&m->space, m->root_fd, now_ms);
+	full = status_unshipped(m->n_children > m->workers, &m->ship, m->space.bytes) >= s->space;
+	if (full == m->full)
+		return;
+	m->full = msg.full = full;
+	if (full)
+		log_error("journal",
+			"it has reached audit.space (%llu bytes) and Redis has not taken it: %s; "
+			"bring "
+			"Redis back or raise audit.space",
+			(unsigned long long)s->space,
+			s->on_failure_allow ? "it grows on, as on_failure = \"allow\" wants"
+					    : "accesses are refused");
+	else
+		log_info("journal", "there is room again");
+	for (unsigned i = 0; i < m->workers; i++)
+		if (m->children[i].pid)
+			ipc_send(m->children[i].fd, &msg, NULL, 0);
+}
+
 static bool ask_observe(void *arg, uint64_t seconds, const char *reason, struct err *e)
 {
 	struct master *m = arg;

@@ -172,7 +172,10 @@ enum step reply_refuse(struct conn *c, enum reason reason)
 		r.error = "proxy_internal_error";
 		r.retry_s = 5;
 	}
-	ledger_refusal(c, reason == REASON_NO_ADDRESS ? VERDICT_FAIL : VERDICT_DENY, reason);
+	ledger_refusal(c,
+		reason == REASON_NO_ADDRESS || reason == REASON_NO_RECORD ? VERDICT_FAIL
+									  : VERDICT_DENY,
+		reason);
 	return start(c, &r);
 }
 

@@ -26,9 +26,16 @@ const char *status_ship_word(const struct status *s)
 	return "refused";
 }
 
+uint64_t status_unshipped(bool shipping, const struct ship_figures *ship, uint64_t journal_bytes)
+{
+	bool heard = ship->known && ship->shipped + ship->already > 0;
+
+	return shipping && heard ? ship->backlog_bytes : journal_bytes;
+}
+
 uint64_t status_backlog(const struct status *s)
 {
-	return s->shipping && s->ship.known ? s->ship.backlog_bytes : s->journal_bytes;
+	return status_unshipped(s->shipping, &s->ship, s->journal_bytes);
 }
 
 void status_counters(const struct status *s, struct counters *out)

@@ -51,7 +51,9 @@ struct status {
 
 /* "idle", "busy", "away", "refused", "starting", or "off" where nothing is shipped. */
 const char *status_ship_word(const struct status *s);
-/* Bytes of the journal that are not in Redis; all of them where nothing is shipped. */
+/* Bytes of the journal that are not in Redis: all of them where nothing is shipped, and while the
+ * shipper has not heard from Redis. */
+uint64_t status_unshipped(bool shipping, const struct ship_figures *ship, uint64_t journal_bytes);
 uint64_t status_backlog(const struct status *s);
 /* The sum of all workers. */
 void status_counters(const struct status *s, struct counters *out);

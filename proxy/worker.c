@@ -364,6 +364,8 @@ static void on_ipc(int fd, short what, void *arg)
 			loop_stop(w->loop);
 		else if (m.type == IPC_OBSERVE)
 			observe(w, m.observe_until_ms);
+		else if (m.type == IPC_SPACE)
+			w->full = m.full;
 		else if (m.type == IPC_LIST)
 			list(w, m.generation);
 		else if (m.type == IPC_LOG && n == 1)

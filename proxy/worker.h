@@ -54,6 +54,7 @@ struct worker {
 	uint64_t observe_until_ms; /* monotonic; 0: refusals are enforced */
 	uint64_t now_ms;	   /* monotonic, once a turn is precise enough */
 	bool draining;
+	bool full; /* the journal's folder has reached its bound */
 	uint64_t drained_by_ms;
 	unsigned ticks;
 };

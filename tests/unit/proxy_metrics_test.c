@@ -47,7 +47,7 @@ static struct status house(const struct counters *c)
 		.digest = "abc",
 		.in_force_ms = 1700000000000,
 		.shipping = true,
-		.ship = {.state = SHIP_AWAY, .failures = 5, .backlog_bytes = 77, .known = true},
+		.ship = {.state = SHIP_AWAY, .failures = 5, .backlog_bytes = 77, .already = 3, .known = true},
 		.ship_text = "a \"quoted\" trouble",
 		.journal_bytes = 1000,
 		.space_left_s = INFINITY,
@@ -135,6 +135,11 @@ static void the_page_is_the_sum_of_the_workers(void **state)
 	assert_true(metric(&page, "stile_verdict_seconds_bucket{le=\"+Inf\"}") == 2);
 	assert_true(metric(&page, "stile_verdict_seconds_count") == 2);
 	assert_true(fabs(metric(&page, "stile_verdict_seconds_sum") - 2.00004) < 1e-9);
+	buf_free(&page);
+
+	s.ship.already = 0; /* nothing was heard from Redis yet: all of it may be missing there */
+	metrics_write(&s, &page);
+	assert_true(metric(&page, "stile_journal_backlog_bytes") == 1000);
 	buf_free(&page);
 
 	s.draining = true;
