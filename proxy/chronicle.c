@@ -15,6 +15,8 @@
 #define STEP_MS                                                                                    \
 	2000 /* wall and monotonic time may part by this much in a tick: slewing, not stepping */
 
+#define WHAT_CHANGED_MAX 2000 /* bytes of a policy record's text */
+
 struct chronicle {
 	struct journal *journal;
 	const struct bundle *bundle;
@@ -56,10 +58,52 @@ static void write_down(struct chronicle *c, const struct record *r)
 	journal_poll(c->journal);
 }
 
+static bool has_rule(const struct snapshot *p, struct span name)
+{
+	struct rule_view rule;
+
+	for (size_t i = 0; i < snapshot_rules(p); i++) {
+		snapshot_rule(p, i, &rule);
+		if (span_eq(rule.name, name))
+			return true;
+	}
+	return false;
+}
+
+/* Names of the rules of `of` that `other` has not, as many as fit. */
+static void rules_only_in(
+	const struct snapshot *of, const struct snapshot *other, const char *word, struct buf *out)
+{
+	struct rule_view rule;
+	bool any = false;
+
+	for (size_t i = 0; i < snapshot_rules(of) && out->n < WHAT_CHANGED_MAX; i++) {
+		snapshot_rule(of, i, &rule);
+		if (has_rule(other, rule.name))
+			continue;
+		buf_printf(out, "%s %.*s", any ? "," : word, SPAN_ARG(rule.name));
+		any = true;
+	}
+}
+
+/* What is in force, and which rules came and went; the digests tell whether others changed inside.
+ */
+static void what_changed(const struct snapshot *before, const struct snapshot *now, struct buf *out)
+{
+	buf_printf(out, "%zu rules, %zu roles, %zu services", snapshot_rules(now),
+		snapshot_roles(now), snapshot_services(now));
+	if (!before || before == now)
+		return;
+	rules_only_in(now, before, "; added rules:", out);
+	rules_only_in(before, now, "; removed rules:", out);
+}
+
 void chronicle_policy(struct chronicle *c, const struct bundle *b)
 {
 	struct record r;
-	char day[11], text[160];
+	char day[11];
+	struct buf text;
+	const struct snapshot *before = *c->digest ? c->bundle->policy : NULL;
 
 	c->bundle = b;
 	if (strcmp(c->digest, b->digest) == 0)
@@ -69,10 +113,11 @@ void chronicle_policy(struct chronicle *c, const struct bundle *b)
 	record_str(&r, FIELD_DIGEST, span_str(b->digest));
 	record_str(&r, FIELD_BEFORE, span_str(c->digest));
 	record_str(&r, FIELD_CATALOGUE, snapshot_catalogue_version(b->policy));
-	snprintf(text, sizeof text, "%zu rules, %zu roles, %zu services", snapshot_rules(b->policy),
-		snapshot_roles(b->policy), snapshot_services(b->policy));
-	record_str(&r, FIELD_TEXT, span_str(text));
+	buf_init(&text);
+	what_changed(before, b->policy, &text);
+	record_str(&r, FIELD_TEXT, buf_spanof(&text));
 	write_down(c, &r);
+	buf_free(&text);
 	memcpy(c->digest, b->digest, sizeof c->digest);
 }
 

@@ -85,6 +85,7 @@ def test_reload_takes_a_good_policy_and_refuses_a_wrong_one(folder, started):
     assert data.endswith(b"ok\n")  # the tunnel was not cut
     digests = [r for r in s.journal_records() if r["k"] == "policy"]
     assert len(digests) == 2 and digests[1]["before"] == digests[0]["digest"]
+    assert digests[1]["text"].endswith("; added rules: open; removed rules: no-social")
 
 
 def test_a_changed_password_counts_after_reload(folder, started):
