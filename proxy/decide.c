@@ -72,7 +72,7 @@ static enum step ask_identity(struct conn *c)
 /* While a step waits for a library, the client's further bytes wait in its socket. */
 static enum step wait_quietly(struct conn *c)
 {
-	endpoint_want(c, CLIENT, 0);
+	endpoint_rest(c);
 	return STEP_WAIT;
 }
 

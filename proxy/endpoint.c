@@ -41,6 +41,12 @@ void endpoint_want(struct conn *c, int side, uint8_t want)
 	loop_add(&end->ev, -1);
 }
 
+void endpoint_rest(struct conn *c)
+{
+	if (c->side[CLIENT].ready & LOOP_READ)
+		endpoint_want(c, CLIENT, 0);
+}
+
 void endpoint_open(struct conn *c, int side, int fd)
 {
 	struct endpoint *end = &c->side[side];

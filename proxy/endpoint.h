@@ -32,6 +32,10 @@ void endpoint_close(struct conn *c, int side);
 /* Sets what the loop watches for; costs nothing when nothing changes. */
 void endpoint_want(struct conn *c, int side, uint8_t want);
 
+/* While a step waits for something else, what the client sends stays in its socket: watching ends
+ * once the loop has told of it, so that a client that waits as it should costs no system call. */
+void endpoint_rest(struct conn *c);
+
 /* Without waiting. AGAIN also where the loop has not said that there is something. */
 ssize_t endpoint_read(struct conn *c, int side, void *p, size_t n);
 /* Bytes taken, 0 if none are taken now, or ENDPOINT_FAILED. */

@@ -83,7 +83,7 @@ enum step open_connected(struct conn *c)
 		ledger_lap(c, LAP_CONNECT);
 	switch (rq->noted) {
 	case NOTED_NOTHING:
-		endpoint_want(c, CLIENT, 0);
+		endpoint_rest(c);
 		return STEP_WAIT;
 	case NOTED_OK:
 		return opened(c);
