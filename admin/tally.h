@@ -3,18 +3,16 @@
  * (counters, and core bytes of a person with a service in a UTC minute), adds it up over nodes,
  * workers, roles and rules, and answers with rows.
  *
- * A minute of a person with a service is active when the core bytes of all its entries reach
- * ACTIVE_BYTES, ACTIVE_BYTES_UP of them upstream; with fewer it is open, idle. Within one row and
- * in the total, a person's minute counts once, as active if it was active with any service.
+ * A minute of a person with a service is active when the core bytes of all its entries are those of
+ * an active minute (active.h); with fewer it is open, idle. Within one row and in the total, a
+ * person's minute counts once, as active if it was active with any service.
  */
 #ifndef STILE_TALLY_H
 #define STILE_TALLY_H
 
+#include "active.h"
 #include "period.h"
 #include "rollup.h"
-
-#define ACTIVE_BYTES	16384
-#define ACTIVE_BYTES_UP 2048
 
 enum dim {
 #define DIM(name, word, title, none) DIM_##name,

@@ -154,7 +154,7 @@ static void walk_minute(struct walk *w, const struct entry *e, size_t n)
 			;
 		uint32_t name = attribute(&w->pieces[i], k - i, &up, &all);
 		count_minute(w, row_for(w, name, e->person),
-			all >= ACTIVE_BYTES && up >= ACTIVE_BYTES_UP);
+			minute_is_active(all, up));
 	}
 }
 

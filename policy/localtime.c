@@ -103,6 +103,40 @@ static bool parse_calendar(struct span s, int64_t *local)
 	return true;
 }
 
+static int64_t day_number(const struct snapshot *s, int64_t unix_s)
+{
+	size_t n;
+	const struct zone_step *steps = snapshot_zone_steps(s, &n);
+
+	return floor_div(unix_s + zone_offset(steps, n, unix_s), DAY_S);
+}
+
+/* The first moment in (lo, hi] whose day is `number` or a later one; it is an earlier one at lo. */
+static int64_t day_begins(const struct snapshot *s, int64_t lo, int64_t hi, int64_t number)
+{
+	while (hi - lo > 1) {
+		int64_t mid = lo + (hi - lo) / 2;
+
+		if (day_number(s, mid) < number)
+			lo = mid;
+		else
+			hi = mid;
+	}
+	return hi;
+}
+
+/* Further than any day is long. */
+#define DAYS_APART (2 * DAY_S)
+
+void snapshot_local_day(const struct snapshot *s, int64_t unix_s, struct local_day *out)
+{
+	int64_t number = day_number(s, unix_s);
+
+	out->number = number < 0 ? 0 : (uint32_t)number;
+	out->from_s = day_begins(s, unix_s - DAYS_APART, unix_s, number);
+	out->to_s = day_begins(s, unix_s, unix_s + DAYS_APART, number + 1);
+}
+
 bool snapshot_parse_time(const struct snapshot *s, struct span text, int64_t *unix_s)
 {
 	size_t n;

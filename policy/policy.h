@@ -97,6 +97,14 @@ void snapshot_day(const struct snapshot *s, int64_t unix_s, char out[11]);
  * that daylight saving skips gives the moment of the change; one that comes twice, the first. */
 bool snapshot_parse_time(const struct snapshot *s, struct span text, int64_t *unix_s);
 
+/* A day of the zone: 23 to 26 hours long. */
+struct local_day {
+	uint32_t number;      /* of the local date, in days since 1970-01-01 */
+	int64_t from_s, to_s; /* UTC; where the next day begins */
+};
+/* The day in which that moment lies. */
+void snapshot_local_day(const struct snapshot *s, int64_t unix_s, struct local_day *out);
+
 /* --- what a host is ------------------------------------------------------------------------ */
 
 enum service_part {

@@ -21,6 +21,7 @@ bool crew_start(struct master *m, struct child *c)
 	struct ipc_message setup = {.type = IPC_SETUP,
 		.index = c->index,
 		.generation = m->generation,
+		.workers = m->workers,
 		.observe_until_ms = m->observe.until_ms,
 		.full = m->full};
 	int fds[IPC_FDS_MAX];
@@ -32,13 +33,14 @@ bool crew_start(struct master *m, struct child *c)
 		fds[n++] = m->root_fd;
 		fds[n++] = m->shipper_folder;
 		fds[n++] = m->shipper_fd;
+		fds[n++] = m->standing_fd;
 		memcpy(setup.text, m->node_id, sizeof m->node_id);
 	} else {
 		fds[n++] = m->usage_fd;
 		fds[n++] = m->logins_fd;
 		fds[n++] = m->folders[c->index];
 		fds[n++] = m->counters_fd;
-		setup.workers = m->workers;
+		fds[n++] = m->standing_fd;
 		setup.n_listen = (uint32_t)m->bundle->settings->listen.n;
 		for (size_t i = 0; i < setup.n_listen; i++)
 			fds[n++] = m->sockets[c->index][i];

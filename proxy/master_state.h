@@ -21,6 +21,7 @@
 #include "scrape.h"
 #include "ship.h"
 #include "space.h"
+#include "standing.h"
 #include "usage.h"
 
 struct master {
@@ -32,10 +33,11 @@ struct master {
 	int bundle_fd, shipper_fd; /* shipper_fd: its credentials */
 	uint8_t login_key[32];
 	char node_id[33];
-	int root_fd, usage_fd, logins_fd;
+	int root_fd, usage_fd, logins_fd, standing_fd;
 	int folders[USAGE_WORKERS_MAX], shipper_folder, own_folder;
 	int sockets[USAGE_WORKERS_MAX][SETTINGS_LISTEN];
 	unsigned workers;
+	struct standing *standing;
 	struct child children[USAGE_WORKERS_MAX + 1]; /* the last one is the shipper */
 	size_t n_children;
 	struct chronicle *chronicle;

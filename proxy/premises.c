@@ -120,11 +120,21 @@ static bool open_counters(struct master *m, struct err *e)
 	return true;
 }
 
+static bool open_standing(struct master *m, struct err *e)
+{
+	m->standing_fd = shared_memory("stile-standing", standing_size(m->workers), e);
+	if (m->standing_fd < 0)
+		return false;
+	m->standing = standing_map(m->standing_fd, m->workers, e);
+	return m->standing != NULL;
+}
+
 bool premises_open(struct master *m, struct err *e)
 {
 	if (!open_folders(m, e))
 		return false;
 	m->usage_fd = shared_memory("stile-usage", usage_size(m->workers), e);
 	m->logins_fd = shared_memory("stile-logins", identity_cache_size(), e);
-	return m->usage_fd >= 0 && m->logins_fd >= 0 && open_counters(m, e) && open_sockets(m, e);
+	return m->usage_fd >= 0 && m->logins_fd >= 0 && open_standing(m, e) &&
+	       open_counters(m, e) && open_sockets(m, e);
 }

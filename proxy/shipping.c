@@ -10,6 +10,7 @@
 #include "ipc.h"
 #include "log.h"
 #include "ship.h"
+#include "standing.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,6 +31,7 @@ struct shipping {
 	struct credentials *credentials;
 	struct journal *journal; /* its own: alarms and gaps */
 	struct shipper *shipper;
+	struct standing *standing; /* shared with the workers */
 	enum ship_state state;
 	char said[480];	      /* the last trouble that was logged */
 	uint64_t stop_by_ms;  /* 0: not stopping */
@@ -166,7 +168,7 @@ static bool set_up(
 	struct journal_options jo = {.node = "", .day = mark_day, .day_arg = s};
 	struct ship_options so = {.root = NULL};
 
-	if (m->type != IPC_SETUP || n != 4)
+	if (m->type != IPC_SETUP || n != 5)
 		return err_set(e, "the master's set-up message is malformed");
 	s->bundle = bundle_open(fds[0], e);
 	s->credentials = s->bundle ? credentials_open(fds[3], e) : NULL;
@@ -178,6 +180,9 @@ static bool set_up(
 	jo.node = s->bundle->settings->node;
 	s->journal = journal_open(&jo, NULL, e);
 	if (!s->journal)
+		return false;
+	s->standing = standing_map(fds[4], m->workers, e);
+	if (!s->standing)
 		return false;
 	so.root_fd = fds[1];
 	so.node = s->bundle->settings->node;

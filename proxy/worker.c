@@ -23,8 +23,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define TICK_MS	   1000
-#define SETUP_FDS  5  /* bundle, usage, logins, journal folder, counters; then the listeners */
+#define TICK_MS	  1000
+#define SETUP_FDS 6   /* bundle, usage, logins, journal folder, counters, standing; then listeners \
+		       */
 #define CHECKPOINT 15 /* ticks between two tips told to the master */
 
 /* --- small services for connections
@@ -307,6 +308,7 @@ static void put_in_force(struct worker *w)
 	identity_remember(w->identity, (unsigned)n->bundle->settings->remember_ms);
 	bundle_unref(w->bundle);
 	w->bundle = n->bundle;
+	w->day = (struct local_day){0}; /* its zone may be another */
 	*n = (struct worker_next){0};
 }
 
@@ -404,6 +406,23 @@ static bool open_usage(struct worker *w, const struct ipc_message *m, int fd, st
 	return w->usage != NULL;
 }
 
+const struct local_day *worker_today(struct worker *w, int64_t now_s)
+{
+	if (now_s < w->day.from_s || now_s >= w->day.to_s)
+		snapshot_local_day(w->bundle->policy, now_s, &w->day);
+	return &w->day;
+}
+
+static bool open_standing(struct worker *w, const struct ipc_message *m, int fd, struct err *e)
+{
+	int64_t now_s = clock_wall_ms() / 1000;
+
+	w->standing = standing_map(fd, m->workers, e);
+	if (w->standing)
+		standing_inherit(w->standing, w->index, worker_today(w, now_s), now_s);
+	return w->standing != NULL;
+}
+
 static bool open_counters(struct worker *w, const struct ipc_message *m, int fd, struct err *e)
 {
 	struct counters *all = map_shared(fd, m->workers * sizeof *all, e);
@@ -479,8 +498,8 @@ static bool set_up(
 	log_json(w->bundle->settings->log_json);
 	w->observe_until_ms = m->observe_until_ms;
 	w->metrics = w->bundle->settings->metrics;
-	return open_usage(w, m, fds[1], e) && open_counters(w, m, fds[4], e) &&
-	       open_journal(w, fds[3], e);
+	return open_usage(w, m, fds[1], e) && open_standing(w, m, fds[5], e) &&
+	       open_counters(w, m, fds[4], e) && open_journal(w, fds[3], e);
 }
 
 static void set_events(struct worker *w)
@@ -548,7 +567,7 @@ int worker_main(void)
 		answer(w, IPC_FAILED, m.generation, e.text);
 		return 1;
 	}
-	close(fds[0]), close(fds[1]), close(fds[2]), close(fds[4]);
+	close(fds[0]), close(fds[1]), close(fds[2]), close(fds[4]), close(fds[5]);
 	fcntl(IPC_CHILD_FD, F_SETFL, O_NONBLOCK);
 	set_events(w);
 	w->now_ms = clock_mono_ms();

@@ -13,6 +13,7 @@
 #include "journal.h"
 #include "loop.h"
 #include "resolve.h"
+#include "standing.h"
 #include "usage.h"
 
 struct conn;
@@ -36,6 +37,8 @@ struct worker {
 	struct worker_next next;
 	struct journal *journal;
 	struct usage *usage;
+	struct standing *standing;
+	struct local_day day; /* the present one, by the clock and the policy in force */
 	struct resolver *resolver;
 	struct identity_checker *identity;
 	struct hello_reader *hello;
@@ -66,6 +69,8 @@ int worker_main(void);
 void worker_note_record(struct worker *w);
 /* The local day of the policy in force, for records. */
 void worker_day(struct worker *w, int64_t wall_ms, char out[11]);
+/* The local day of that moment, of the policy in force. */
+const struct local_day *worker_today(struct worker *w, int64_t now_s);
 /* Break-glass: are refusals by rules only recorded at the moment? */
 bool worker_observes(const struct worker *w);
 /* Is that address and port one of our own listeners? */
