@@ -10,6 +10,8 @@
  *   stile:{node}:log:YYYY-MM-DD      stream of records: c chain, s seq, h hash, b body
  *   stile:{node}:day:YYYY-MM-DD      hash of counters (rollup.h)
  *   stile:{node}:min:YYYY-MM-DD      hash of minutes (rollup.h)
+ *   stile:{node}:standing:YYYY-MM-DD hash of the node's own totals of that day (totals.h)
+ *   stile:{node}:standing            short stream of those that changed: r run, n number, then pairs
  */
 #ifndef STILE_SCHEMA_H
 #define STILE_SCHEMA_H
@@ -23,8 +25,8 @@
 bool node_name_ok(struct span name);
 /* YYYY-MM-DD in digits; no calendar is asked. */
 bool day_name_ok(struct span day);
-void key_node(char out[KEY_MAX], struct span node, const char *what); /* what: id, tips, days */
+void key_node(char out[KEY_MAX], struct span node, const char *what); /* what: id, tips, days, standing */
 void key_day(
-	char out[KEY_MAX], struct span node, const char *what, struct span day); /* log, day, min */
+	char out[KEY_MAX], struct span node, const char *what, struct span day); /* log, day, min, standing */
 
 #endif

@@ -51,6 +51,7 @@ struct shipper {
 	struct ship_view view;
 	struct ship_keep keep;
 	struct ship_retain retain;
+	struct ship_totals *totals; /* NULL: none wanted */
 	struct record_decoder *decoder;
 	struct ship_batch *batch;
 	unsigned expired; /* of the batch */
@@ -109,8 +110,9 @@ struct shipper *ship_new(const struct ship_options *o, struct err *e)
 	s->keep = (struct ship_keep){.keep_ms = o->keep_ms, .space = o->space};
 	s->decoder = record_decoder_new();
 	s->batch = ship_batch_new(s->o.batch);
+	s->totals = o->totals ? ship_totals_new(o->totals, s->node) : NULL;
 	set_keep(s, o);
-	if (!s->decoder || !s->batch)
+	if (!s->decoder || !s->batch || (o->totals && !s->totals))
 		err_set(e, "out of memory");
 	else if (open_root(s, e) &&
 		 ship_retain_start(&s->retain, s->root,
@@ -127,6 +129,7 @@ void ship_free(struct shipper *s)
 	redis_free(s->redis);
 	ship_view_free(&s->view);
 	ship_batch_free(s->batch);
+	ship_totals_free(s->totals);
 	record_decoder_free(s->decoder);
 	if (s->root >= 0)
 		close(s->root);
@@ -136,6 +139,11 @@ void ship_free(struct shipper *s)
 const struct ship_status *ship_status(const struct shipper *s)
 {
 	return &s->status;
+}
+
+const struct totals_figures *ship_totals_status(const struct shipper *s)
+{
+	return s->totals ? ship_totals_figures(s->totals) : NULL;
 }
 
 unsigned ship_pause(const struct shipper *s)
@@ -358,10 +366,15 @@ static bool load_script(struct shipper *s, struct err *e)
 	       strange(s, "SCRIPT LOAD gave no digest", e);
 }
 
+/* A name that was not in the list: Redis is new to us, or was emptied. */
 static bool list_node(struct shipper *s, struct err *e)
 {
 	const struct redis_reply *a = redis_words(s->redis, e, "SADD", KEY_NODES, s->node, NULL);
-	return a && !refused_by_server(a, e);
+	if (!a || refused_by_server(a, e))
+		return false;
+	if (a->type == REDIS_INT && a->num == 1 && s->totals)
+		ship_totals_lost(s->totals);
+	return true;
 }
 
 static bool send_batch(struct shipper *s, struct err *e)
@@ -502,6 +515,8 @@ static enum ship_state arrive(struct shipper *s)
 	if (!s->redis)
 		return away(s, &e);
 	redis_deadline(s->redis, until);
+	if (s->totals)
+		ship_totals_connected(s->totals);
 	if (!scan(s, &e) || !load_script(s, &e) || !look(s, &e))
 		return away(s, &e);
 	return s->refused ? SHIP_REFUSED : SHIP_BUSY;
@@ -755,7 +770,10 @@ static enum ship_state work(struct shipper *s)
 		return away(s, &e);
 	if (s->refused)
 		return SHIP_REFUSED;
-	return s->more || look_due(s) ? SHIP_BUSY : SHIP_IDLE;
+	if (s->totals && !ship_totals_step(s->totals, s->redis, &e))
+		return away(s, &e);
+	return s->more || look_due(s) || (s->totals && ship_totals_busy(s->totals)) ? SHIP_BUSY
+										    : SHIP_IDLE;
 }
 
 enum ship_state ship_step(struct shipper *s)

@@ -9,6 +9,7 @@
 
 #include "journal.h"
 #include "redis.h"
+#include "ship_totals.h"
 
 struct shipper;
 
@@ -29,6 +30,8 @@ struct ship_options {
 	const char *(*day)(void *arg, int64_t wall_ms, char out[11]);
 	void *day_arg;
 	unsigned batch; /* records in one script call; 0: 500 */
+	/* Totals of the day go to the other nodes and come from them. NULL: not here. */
+	const struct totals_door *totals;
 };
 
 enum ship_state {
@@ -65,6 +68,8 @@ unsigned ship_pause(const struct shipper *s);
  * must live on; all else of *o stays as it was at the start. */
 void ship_change(struct shipper *s, const struct ship_options *o);
 const struct ship_status *ship_status(const struct shipper *s);
+/* NULL: there is no door to totals. */
+const struct totals_figures *ship_totals_status(const struct shipper *s);
 /* Reads or makes <root>/node-id: 32 hex digits. The id lies with the journal: a journal that moves
  * to another machine stays the same node, another journal under the same name is refused. */
 bool ship_node_id(const char *root, char out[33], struct err *e);

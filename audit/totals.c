@@ -53,15 +53,22 @@ static bool rule_byte(char c)
 	       c == '-' || c == '_' || c == '.';
 }
 
+static bool person_ok(struct span s)
+{
+	unsigned digit;
+	if (span_is(s, "-"))
+		return true;
+	for (size_t i = 0; i < s.n; i++)
+		if (!hex_digit(s.p[i], &digit))
+			return false;
+	return s.n == TOTAL_PERSON;
+}
+
 static bool parse_field(struct span rule, struct total *out)
 {
 	struct span person = span_cut(&rule, '|');
-	unsigned digit;
-	if (person.n != TOTAL_PERSON || !rule.p || rule.n > TOTAL_RULE)
+	if (!person_ok(person) || !rule.p || rule.n > TOTAL_RULE)
 		return false;
-	for (size_t i = 0; i < person.n; i++)
-		if (!hex_digit(person.p[i], &digit))
-			return false;
 	for (size_t i = 0; i < rule.n; i++)
 		if (!rule_byte(rule.p[i]))
 			return false;
@@ -316,12 +323,10 @@ static bool merge_minutes(struct total *sum, const struct total *said)
 	return changed;
 }
 
-/* Of two at the same moment the one that holds longer, so that the order does not matter. */
+/* The order in which they are heard does not matter. */
 static bool merge_ack(struct total *sum, const struct total *said)
 {
-	if (said->acked_at_ms < sum->acked_at_ms ||
-		(said->acked_at_ms == sum->acked_at_ms &&
-			said->acked_until_ms <= sum->acked_until_ms))
+	if (said->acked_until_ms <= sum->acked_until_ms)
 		return false;
 	sum->acked_at_ms = said->acked_at_ms;
 	sum->acked_until_ms = said->acked_until_ms;

@@ -35,7 +35,8 @@ static void check_sum(struct totals *all, const struct total *said)
 			memcmp(sum.rule, said->rule, sizeof sum.rule) != 0)
 			continue;
 		must(sum.bytes >= said->bytes && sum.more_minutes >= said->more_minutes &&
-			sum.more_bytes >= said->more_bytes && sum.acked_at_ms >= said->acked_at_ms);
+			sum.more_bytes >= said->more_bytes &&
+			sum.acked_until_ms >= said->acked_until_ms);
 		for (unsigned i = 0; i < TOTAL_WORDS; i++)
 			must((sum.minutes[i] & said->minutes[i]) == said->minutes[i]);
 	}

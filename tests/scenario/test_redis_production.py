@@ -152,6 +152,16 @@ def test_a_shipper_of_one_node_cannot_write_for_another(tmp_path, keep, authorit
     assert as_edge1("set", "stile:{edge1}:id", "1") == "OK"
     assert "NOPERM" in as_edge1("set", "stile:{edge2}:id", "1")
     assert "NOPERM" in as_edge1("xadd", f"stile:{{edge2}}:log:{DAY}", "*", "c", "x")
+    # totals of the others are read, nothing else of theirs, and never written
+    for words in (("xread", "count", 1, "streams", "stile:{edge2}:standing", "0-0"), ("xrevrange", "stile:{edge2}:standing", "+", "-", "count", 1)):
+        assert as_edge1(*words) == "", words
+    assert as_edge1("hscan", f"stile:{{edge2}}:standing:{DAY}", 0) == "0"
+    assert as_edge1("xadd", "stile:{edge1}:standing", "*", "r", "1") != "" and as_edge1("expire", "stile:{edge1}:standing", 9) == "1"
+    assert as_edge1("hset", f"stile:{{edge1}}:standing:{DAY}", "a", "b") == "1"
+    for words in (("xadd", "stile:{edge2}:standing", "*", "r", "1"), ("hset", f"stile:{{edge2}}:standing:{DAY}", "a", "b"),
+                  ("expire", "stile:{edge2}:standing", 1), ("del", "stile:{edge2}:standing"), ("hscan", f"stile:{{edge2}}:day:{DAY}", 0),
+                  ("xread", "streams", f"stile:{{edge2}}:log:{DAY}", "0-0"), ("xrevrange", f"stile:{{edge2}}:log:{DAY}", "+", "-")):
+        assert "NOPERM" in as_edge1(*words), words
 
 
 def test_the_aclfile_is_what_redis_loads(tmp_path, keep, authority):

@@ -130,7 +130,10 @@ static void other_texts_are_refused(void **state)
 		{ANNA "|r", "1 29333280 0 0 0 0 " UNTIL " 0", false},
 		{ANNA "|r", "1 29333280 0 0 0 0 0 0 1:1 0:1", false},
 		{ANNA "|r", "1 29333280 0 0 0 0 0 0 1:1 1:1", false},
-		{ANNA "|r", "1 29333280 0 0 0 0 0 0 24:1", false},
+		{ANNA "|r", "1 29333280 0 0 0 0 0 0 24:1", true},
+		{ANNA "|r", "1 29333280 0 0 0 0 0 0 25:1", false},
+		{"-|r", "1 29333280 0 0 0 0 0 0", true}, /* who did not log in */
+		{"|r", "1 29333280 0 0 0 0 0 0", false},
 		{ANNA "|r", "1 29333280 0 0 0 0 0 0 1:0", false},
 		{ANNA "|r", "1 29333280 0 0 0 0 0 0 1:", false},
 		{ANNA "|r", "1 29333280 0 0 0 0 0 0 1", false},
@@ -187,17 +190,17 @@ static void each_node_counts_with_its_largest(void **state)
 	totals_free(all);
 }
 
-static void the_latest_acknowledgement_holds(void **state)
+static void the_longest_acknowledgement_holds(void **state)
 {
 	(void)state;
 	struct totals *all = totals_new(0);
 	struct total first = one("r", 0), second = one("r", 0), sum;
-	first.acked_at_ms = 1000, first.acked_until_ms = 9000, first.purpose = 1;
-	second.acked_at_ms = 2000, second.acked_until_ms = 3000, second.purpose = 2;
+	first.acked_at_ms = 1000, first.acked_until_ms = 3000, first.purpose = 1;
+	second.acked_at_ms = 2000, second.acked_until_ms = 4000, second.purpose = 2;
 	assert_true(totals_take(all, 5, &second) && totals_take(all, 3, &first));
 	sum = sum_of(all);
 	assert_int_equal(sum.acked_at_ms, 2000);
-	assert_int_equal(sum.acked_until_ms, 3000);
+	assert_int_equal(sum.acked_until_ms, 4000);
 	assert_int_equal(sum.purpose, 2);
 	totals_free(all);
 }
@@ -283,7 +286,7 @@ int main(void)
 		cmocka_unit_test(the_longest_text_fits),
 		cmocka_unit_test(other_texts_are_refused),
 		cmocka_unit_test(each_node_counts_with_its_largest),
-		cmocka_unit_test(the_latest_acknowledgement_holds),
+		cmocka_unit_test(the_longest_acknowledgement_holds),
 		cmocka_unit_test(days_are_apart_and_are_forgotten),
 		cmocka_unit_test(what_has_no_room_is_refused_and_the_rest_goes_on),
 		cmocka_unit_test(sums_are_those_of_a_plain_computation),
