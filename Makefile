@@ -22,7 +22,7 @@ WARN = -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wcast-qu
 	-Wformat=2 -Wswitch-enum -Wvla -Wpointer-arith -Wundef -Werror
 HARD = -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
 CFLAGS_ALL = -std=c11 -D_GNU_SOURCE -DSTILE_VERSION='"$(VERSION)"' $(OPT) $(WARN) \
-	$(if $(SAN),$(SAN),$(HARD)) $(CFLAGS)
+	$(if $(SAN),$(SAN) -DSTILE_UNCONFINED,$(HARD)) $(CFLAGS)
 LDFLAGS_ALL = $(if $(SAN),$(SAN),-pie -Wl,-z,relro,-z,now) $(LDFLAGS)
 
 # --- layers: an include may only point left; each folder sees the folders to its left, no more -----
@@ -35,7 +35,7 @@ SEES_admin  = base policy audit admin
 LIBS_base   = -lconfig -levent_core -lcrypto
 LIBS_policy = -lmaxminddb -lpsl -lidn2 -lxxhash
 LIBS_audit  = -lhiredis -ljansson -lpthread -lssl
-LIBS_proxy  = -levent_extra -lm -lsystemd -lunbound -lresolv -lcrypt -lssl
+LIBS_proxy  = -levent_extra -lm -lseccomp -lsystemd -lunbound -lresolv -lcrypt -lssl
 LIBS_admin  =
 
 sources   = $(sort $(wildcard $(1)/*.c))

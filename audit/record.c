@@ -172,6 +172,7 @@ struct record_decoder {
 
 struct record_decoder *record_decoder_new(void)
 {
+	json_object_seed(0); /* now, for it reads a file, and who decodes may be forbidden to */
 	return calloc(1, sizeof(struct record_decoder));
 }
 

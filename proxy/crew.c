@@ -23,7 +23,9 @@ bool crew_start(struct master *m, struct child *c)
 		.generation = m->generation,
 		.workers = m->workers,
 		.observe_until_ms = m->observe.until_ms,
-		.full = m->full};
+		.full = m->full,
+		.uid = m->uid,
+		.gid = m->gid};
 	int fds[IPC_FDS_MAX];
 	size_t n = 0, at = (size_t)(c - m->children);
 	struct err e = {""};

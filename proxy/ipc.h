@@ -55,6 +55,7 @@ struct ipc_message {
 	uint32_t n_listen;
 	uint32_t workers; /* how many share the memory */
 	bool full;	  /* the journal's folder has reached its bound */
+	uint32_t uid, gid; /* SETUP: to become, where the child is root */
 	char chain[CHAIN_NAME_LEN + 1];
 	struct chain_tip tip;
 	uint64_t observe_until_ms; /* monotonic, which all processes of a host share */

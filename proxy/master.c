@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -190,7 +191,11 @@ static bool open_all(struct master *m, struct err *e)
 		return err_set(e, "no event loop");
 	if (!premises_open(m, e))
 		return false;
+	/* files of the node's own chain are the journal's account's as well: the thread that makes
+	 * them is started under its name for files, which the master then takes off again */
+	setfsuid(m->uid), setfsgid(m->gid);
 	m->chronicle = chronicle_open(m->own_folder, m->bundle, e);
+	setfsuid(geteuid()), setfsgid(getegid());
 	return m->chronicle && operations_open(m, e);
 }
 

@@ -33,6 +33,7 @@ struct master {
 	int bundle_fd, shipper_fd; /* shipper_fd: its credentials */
 	uint8_t login_key[32];
 	char node_id[33];
+	uint32_t uid, gid; /* of workers and shipper, and of the journal's files */
 	int root_fd, usage_fd, logins_fd, standing_fd;
 	int folders[USAGE_WORKERS_MAX], shipper_folder, own_folder;
 	int sockets[USAGE_WORKERS_MAX][SETTINGS_LISTEN];

@@ -4,11 +4,17 @@
 #include "file.h"
 #include "listener.h"
 #include "log.h"
+#include "sandbox.h"
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#define USUAL_ACCOUNT "stile" /* the packages make it */
 
 static int open_folder(const char *root, const char *name, struct err *e)
 {
@@ -23,6 +29,69 @@ static int open_folder(const char *root, const char *name, struct err *e)
 	if (fd < 0)
 		err_sys(e, "%s", path);
 	return fd;
+}
+
+/* Root runs nothing that hears strangers: children and the journal belong to another account. */
+static bool choose_account(struct master *m, struct err *e)
+{
+	const char *named = m->bundle->settings->user;
+	const struct passwd *p;
+	char what[128];
+
+	sandbox_describe(what, sizeof what);
+	m->uid = geteuid(), m->gid = getegid();
+	p = m->uid == 0 ? getpwnam(*named ? named : USUAL_ACCOUNT) : NULL;
+	if (p)
+		m->uid = p->pw_uid, m->gid = p->pw_gid;
+	else if (m->uid == 0 && *named)
+		return err_set(e, "user: there is no account \"%s\"", named);
+	else if (m->uid == 0)
+		log_warn("start",
+			"started as root, and there is no account \"" USUAL_ACCOUNT
+			"\": workers and shipper stay root, without its capabilities; the "
+			"setting user names another");
+	log_info("start", "workers and shipper are confined: user %u, %s", m->uid, what);
+	return true;
+}
+
+/* Descriptors, as a name may be exchanged under us; a second name may be that of a file elsewhere.
+ */
+static bool give_file(const struct master *m, int fd, struct err *e)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) != 0 || (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) ||
+		(S_ISREG(st.st_mode) && st.st_nlink != 1) ||
+		(st.st_uid == m->uid && st.st_gid == m->gid))
+		return true;
+	return fchown(fd, m->uid, m->gid) == 0 ||
+	       err_sys(e, "the journal cannot be given to user %u", m->uid);
+}
+
+/* The folder and what is in it, two levels deep: files of a start under another account, too. */
+static bool give_folder(const struct master *m, int fd, unsigned levels, struct err *e)
+{
+	int again = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = again >= 0 ? fdopendir(again) : NULL;
+	bool ok = d ? give_file(m, fd, e) : err_sys(e, "reading the journal's folder");
+
+	if (!d && again >= 0)
+		close(again);
+	for (const struct dirent *f; ok && (f = readdir(d));) {
+		int one;
+
+		if (f->d_name[0] == '.' || (f->d_type != DT_REG && f->d_type != DT_DIR))
+			continue;
+		one = openat(fd, f->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+		if (one < 0)
+			continue;
+		ok = f->d_type == DT_REG ? give_file(m, one, e)
+					 : !levels || give_folder(m, one, levels - 1, e);
+		close(one);
+	}
+	if (d)
+		closedir(d);
+	return ok;
 }
 
 static bool open_folders(struct master *m, struct err *e)
@@ -46,7 +115,8 @@ static bool open_folders(struct master *m, struct err *e)
 	}
 	m->own_folder = open_folder(root, "master", e);
 	m->shipper_folder = open_folder(root, "shipper", e);
-	return m->own_folder >= 0 && m->shipper_folder >= 0;
+	return m->own_folder >= 0 && m->shipper_folder >= 0 &&
+	       (geteuid() != 0 || give_folder(m, m->root_fd, 1, e));
 }
 
 /* SO_REUSEPORT would let a second stile share the port silently: a plain bind finds that out. */
@@ -131,7 +201,7 @@ static bool open_standing(struct master *m, struct err *e)
 
 bool premises_open(struct master *m, struct err *e)
 {
-	if (!open_folders(m, e))
+	if (!choose_account(m, e) || !open_folders(m, e))
 		return false;
 	m->usage_fd = shared_memory("stile-usage", usage_size(m->workers), e);
 	m->logins_fd = shared_memory("stile-logins", identity_cache_size(), e);

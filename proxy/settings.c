@@ -11,6 +11,7 @@
 #include "policy.h"
 #include "schema.h"
 
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -37,7 +38,7 @@ struct row {
 };
 
 static reader read_listen, read_count, read_path, read_text, read_duration, read_size, read_servers,
-	read_names, read_node, read_failure, read_sync, read_loopback, read_format;
+	read_names, read_node, read_failure, read_sync, read_loopback, read_format, read_user;
 #define READ_LISTEN   read_listen
 #define READ_COUNT    read_count
 #define READ_PATH     read_path
@@ -51,6 +52,7 @@ static reader read_listen, read_count, read_path, read_text, read_duration, read
 #define READ_SYNC     read_sync
 #define READ_LOOPBACK read_loopback
 #define READ_FORMAT   read_format
+#define READ_USER     read_user
 
 static const struct row rows[] = {
 #define SETTING(path, type, member, standard, range, when, text)                                   \
@@ -167,6 +169,14 @@ static bool read_node(const struct row *r, const struct source *s, void *out)
 {
 	return read_text(r, s, out) &&
 	       (!*(char *)out || node_name_ok(span_str(out)) || wrong(r, s));
+}
+
+static bool read_user(const struct row *r, const struct source *s, void *out)
+{
+	return read_text(r, s, out) &&
+	       (!*(char *)out || getpwnam(out) ||
+		       conf_error(s->conf, member(s), s->problems,
+			       "user: there is no account \"%s\"", (char *)out));
 }
 
 static bool read_word(

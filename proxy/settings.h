@@ -31,6 +31,7 @@ struct settings {
 		size_t n;
 	} listen;
 	uint64_t workers;
+	char user[64];
 	char control[SETTINGS_PATH_MAX], log_file[SETTINGS_PATH_MAX];
 	struct settings_address metrics; /* port 0: none */
 	bool log_json;

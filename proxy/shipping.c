@@ -9,6 +9,7 @@
 #include "credentials.h"
 #include "ipc.h"
 #include "log.h"
+#include "sandbox.h"
 #include "ship.h"
 #include "standing.h"
 
@@ -170,6 +171,10 @@ static bool set_up(
 
 	if (m->type != IPC_SETUP || n != 5)
 		return err_set(e, "the master's set-up message is malformed");
+	struct sandbox box = {.is_shipper = true, .uid = m->uid, .gid = m->gid, .folder = fds[1]};
+
+	if (!sandbox_enter(&box, e))
+		return false;
 	s->bundle = bundle_open(fds[0], e);
 	s->credentials = s->bundle ? credentials_open(fds[3], e) : NULL;
 	if (!s->credentials)

@@ -12,6 +12,7 @@
 #include "listener.h"
 #include "listing.h"
 #include "log.h"
+#include "sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -480,6 +481,8 @@ static bool set_up(
 {
 	if (m->type != IPC_SETUP || n != SETUP_FDS + m->n_listen)
 		return err_set(e, "the master's set-up message is malformed");
+	struct sandbox box = {.uid = m->uid, .gid = m->gid, .folder = fds[3]};
+
 	w->index = m->index;
 	w->loop = loop_new();
 	w->digest = digest_new();
@@ -488,6 +491,9 @@ static bool set_up(
 	w->listener = calloc(m->n_listen, sizeof *w->listener);
 	if (!w->loop || !w->digest || !w->hello || !w->scratch || !w->listener)
 		return err_set(e, "out of memory");
+	/* libraries have read their configuration; what is hostile is still to come */
+	if (!open_usage(w, m, fds[1], e) || !sandbox_enter(&box, e))
+		return false;
 	for (; w->n_listeners < m->n_listen; w->n_listeners++)
 		if (!listener_start(
 			    &w->listener[w->n_listeners], w, fds[SETUP_FDS + w->n_listeners]))
@@ -498,8 +504,8 @@ static bool set_up(
 	log_json(w->bundle->settings->log_json);
 	w->observe_until_ms = m->observe_until_ms;
 	w->metrics = w->bundle->settings->metrics;
-	return open_usage(w, m, fds[1], e) && open_standing(w, m, fds[5], e) &&
-	       open_counters(w, m, fds[4], e) && open_journal(w, fds[3], e);
+	return open_standing(w, m, fds[5], e) && open_counters(w, m, fds[4], e) &&
+	       open_journal(w, fds[3], e);
 }
 
 static void set_events(struct worker *w)

@@ -106,3 +106,26 @@ def test_unit_is_well_formed_and_hardened(folder):
     assert r.returncode == 0 and "stile.service" not in r.stderr, r.stderr
     r = run("systemd-analyze", "security", "--offline=true", "--threshold=20", unit, check=False)
     assert r.returncode == 0, r.stdout
+
+
+def test_the_unit_lets_through_what_confined_children_call():
+    """The unit's filter is around ours: it must not refuse what syscalls.def allows, nor what confining takes."""
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("systemd-analyze is not installed")
+    sets, name = {}, None
+    for line in run("systemd-analyze", "--no-pager", "syscall-filter").stdout.splitlines():
+        if line.startswith("@"):
+            name = line.strip()
+        elif line.startswith("    ") and "#" not in line:
+            sets.setdefault(name, []).append(line.strip())
+
+    def calls(words):
+        return set().union(*(calls(sets[w]) if w in sets else {w} for w in words))
+
+    allowed = set()
+    for line in re.findall(r"^SystemCallFilter=(.*)", (ROOT / "systemd/stile.service").read_text(), re.M):
+        allowed = allowed - calls(line[1:].split()) if line.startswith("~") else allowed | calls(line.split())
+    used = set(re.findall(r"^CALL\((\w+), (?!NOBODY)", (ROOT / "proxy/syscalls.def").read_text(), re.M))
+    used |= {"prctl", "capget", "prlimit64", "seccomp", "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self",
+             "clone", "tgkill", "mmap", "mprotect", "socket", "openat"}
+    assert len(used) > 80 and not used - allowed, used - allowed
