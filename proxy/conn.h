@@ -84,6 +84,11 @@ struct request {
 	enum identity_result identity_result;
 	int dial_error;
 
+	/* at the portal */
+	bool at_portal;
+	bool form_read; /* and with it the whole of the request */
+	uint8_t portal; /* enum portal_page */
+
 	/* forwarding */
 	struct body up_body, down_body;
 	char *answer; /* bytes of the response head */
@@ -155,6 +160,7 @@ enum step request_next(struct conn *c);
 
 /* decide.c: facts, the policy's answer, login and names */
 enum step decide_step(struct conn *c);
+enum step decide_login(struct conn *c); /* checks the login, or asks for one */
 enum step decide_identified(struct conn *c);
 enum step decide_login_late(struct conn *c);
 enum step decide_resolved(struct conn *c);
@@ -191,7 +197,27 @@ enum step forward_late(struct conn *c);
 /* The response will not be finished: the client must not take what it got for all of it. */
 void forward_break(struct conn *c);
 
+/* portal.c: what stile answers itself */
+/* Does the request go to the portal, so that nobody else answers it? */
+bool portal_asked(const struct conn *c);
+/* Does it name the portal's host, in whatever way? */
+bool portal_named(const struct conn *c);
+enum step portal_begin(struct conn *c);
+enum step portal_decide(struct conn *c); /* who asks is known as far as it can be */
+/* The login that came with a request to the portal; empty: none. */
+struct span portal_credentials(const struct conn *c);
+
 /* reply.c */
+struct answer {
+	int status;
+	const char *type;   /* of the body */
+	struct span fields; /* more header fields, each with its CR LF */
+	struct span body;
+	bool close;
+	bool whole; /* the request's body was read */
+};
+/* Sends it, as it is or without its body, and keeps the connection if it can be kept. */
+enum step reply_send(struct conn *c, const struct answer *a);
 enum step reply_refuse(struct conn *c, enum reason reason); /* policy's refusals; recorded */
 enum step reply_challenge(struct conn *c, bool wrong);
 enum step reply_bad_request(struct conn *c, enum head_error e);

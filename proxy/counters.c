@@ -43,6 +43,7 @@ void counters_sum(struct counters *to, const struct counters *from)
 	for (size_t v = 0; v < VERDICT_COUNT; v++)
 		sum(to->verdict[v], from->verdict[v], REASON_COUNT);
 	sum(to->end, from->end, END_COUNT);
+	sum(to->portal, from->portal, PORTAL_COUNT);
 	sum(&to->tunnels_begun, &from->tunnels_begun, 1);
 	sum(&to->up, &from->up, 1);
 	sum(&to->down, &from->down, 1);

@@ -32,6 +32,13 @@ enum lap {
 	LAP_COUNT
 };
 
+enum portal_page {
+#define PORTAL(name, word, path, methods, login, fill, text) PORTAL_##name,
+#include "portal.def"
+#undef PORTAL
+	PORTAL_COUNT
+};
+
 /* Upper bounds of the buckets in microseconds; one more holds the rest. */
 #define LAP_BUCKETS 12
 extern const uint32_t lap_bound_us[LAP_BUCKETS];
@@ -46,6 +53,7 @@ struct counters {
 	_Atomic uint64_t verdict[VERDICT_COUNT][REASON_COUNT];
 	_Atomic uint64_t end[END_COUNT];
 	_Atomic uint64_t tunnels_begun;
+	_Atomic uint64_t portal[PORTAL_COUNT];
 	_Atomic uint64_t up, down;
 	_Atomic uint64_t lost; /* records */
 	struct lap_counts lap[LAP_COUNT];

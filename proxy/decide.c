@@ -56,15 +56,16 @@ static void on_identity(void *arg, enum identity_result r, struct span user)
 	conn_step(c);
 }
 
-static enum step ask_identity(struct conn *c)
+enum step decide_login(struct conn *c)
 {
 	struct request *rq = c->rq;
+	struct span login = rq->at_portal ? portal_credentials(c) : rq->head.proxy_authorization;
 
-	if (rq->head.proxy_authorization.n == 0)
+	if (login.n == 0)
 		return reply_challenge(c, false);
 	rq->noted = NOTED_NOTHING;
-	if (identity_check(c->w->identity, rq->head.proxy_authorization, &rq->identity_result,
-		    rq->user, on_identity, c, &rq->check))
+	if (identity_check(c->w->identity, login, &rq->identity_result, rq->user, on_identity, c,
+		    &rq->check))
 		return identified(c);
 	return conn_move(c, STATE_IDENTIFY);
 }
@@ -180,7 +181,7 @@ static enum decision judge(struct conn *c, struct verdict *v)
 static enum step need(struct conn *c, const struct verdict *v)
 {
 	if (v->need == NEED_IDENTITY)
-		return ask_identity(c);
+		return decide_login(c);
 	return ask_address(c);
 }
 
@@ -222,6 +223,8 @@ enum step decide_step(struct conn *c)
 	struct request *rq = c->rq;
 	struct verdict v;
 
+	if (rq->at_portal)
+		return portal_decide(c);
 	if (!rq->mark_us)
 		rq->mark_us = clock_mono_us();
 	rq->facts.now_s = clock_wall_ms() / 1000;

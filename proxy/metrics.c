@@ -119,6 +119,18 @@ static void put_ENDS(const struct page *p)
 		labelled(p, "reason", words[i], (double)count_get(&p->sum->end[i]));
 }
 
+static void put_PORTAL(const struct page *p)
+{
+	static const char *const words[] = {
+#define PORTAL(name, word, path, methods, login, fill, text) word,
+#include "portal.def"
+#undef PORTAL
+	};
+
+	for (size_t i = 0; i < PORTAL_COUNT; i++)
+		labelled(p, "page", words[i], (double)count_get(&p->sum->portal[i]));
+}
+
 static void put_LOGIN_BUSY(const struct page *p)
 {
 	count(p, &p->sum->verdict[VERDICT_DENY][REASON_LOGIN_BUSY]);

@@ -6,6 +6,7 @@
 
 #include "buf.h"
 #include "clock.h"
+#include "page.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 
 #define LINGER_BYTES (1u << 20)
 
+/* Why there is no page, for people and for tools. */
 struct reply {
 	int status;
 	const char *title;
@@ -29,12 +31,14 @@ static const char *phrase(int status)
 	static const struct {
 		int status;
 		const char *phrase;
-	} known[] = {{400, "Bad Request"}, {403, "Forbidden"},
+	} known[] = {{200, "OK"}, {303, "See Other"}, {400, "Bad Request"}, {401, "Unauthorized"},
+		{403, "Forbidden"}, {404, "Not Found"}, {405, "Method Not Allowed"},
 		{407, "Proxy Authentication Required"}, {408, "Request Timeout"},
-		{414, "URI Too Long"}, {417, "Expectation Failed"}, {429, "Too Many Requests"},
-		{431, "Request Header Fields Too Large"}, {501, "Not Implemented"},
-		{502, "Bad Gateway"}, {503, "Service Unavailable"}, {504, "Gateway Timeout"},
-		{505, "HTTP Version Not Supported"}};
+		{411, "Length Required"}, {413, "Content Too Large"}, {414, "URI Too Long"},
+		{415, "Unsupported Media Type"}, {417, "Expectation Failed"},
+		{429, "Too Many Requests"}, {431, "Request Header Fields Too Large"},
+		{501, "Not Implemented"}, {502, "Bad Gateway"}, {503, "Service Unavailable"},
+		{504, "Gateway Timeout"}, {505, "HTTP Version Not Supported"}};
 
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
 		if (known[i].status == status)
@@ -42,38 +46,99 @@ static const char *phrase(int status)
 	return "Error";
 }
 
-static void paragraph(struct buf *b, const char *before, struct span text, const char *after)
+/* --- any answer ----------------------------------------------------------------------------------
+ */
+
+static void head(const struct answer *a, bool close, struct buf *b)
 {
-	if (text.n == 0)
+	char date[64];
+	time_t now = (time_t)(clock_wall_ms() / 1000);
+	struct tm tm;
+
+	strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &tm));
+	buf_printf(b, "HTTP/1.1 %d %s\r\nDate: %s\r\n", a->status, phrase(a->status), date);
+	buf_span(b, a->fields);
+	buf_printf(b,
+		"Content-Type: %s\r\nContent-Length: %zu\r\n"
+		"Cache-Control: no-store\r\n%s\r\n",
+		a->type, a->body.n, close ? "Connection: close\r\n" : "");
+}
+
+/* The rest of a request that is refused must be read or the connection closed (RFC 9112 9.3). */
+static bool must_close(const struct conn *c, const struct answer *a)
+{
+	const struct request *rq = c->rq;
+
+	return a->close || c->draining || !rq->parsed ||
+	       (rq->head.body != BODY_NONE && !a->whole) || !rq->head.keep_alive;
+}
+
+enum step reply_send(struct conn *c, const struct answer *a)
+{
+	struct request *rq = c->rq;
+	struct buf all;
+	bool close, ok;
+
+	if (!rq)
+		return conn_leave(c, END_REFUSED);
+	close = must_close(c, a);
+	open_close_origin(c);
+	flow_free(&c->up);
+	flow_free(&c->down);
+	buf_init(&all);
+	head(a, close, &all);
+	if (!rq->is_head)
+		buf_span(&all, a->body);
+	ok = !all.failed && flow_put(&c->down, all.p, all.n);
+	buf_free(&all);
+	if (!ok)
+		return conn_leave(c, END_NO_MEMORY);
+	rq->close_client = close;
+	c->down.ended = true;
+	return conn_move(c, STATE_REPLY);
+}
+
+/* --- answers that say why not --------------------------------------------------------------------
+ */
+
+static const struct settings *settings_of(const struct conn *c)
+{
+	return (c->rq->bundle ? c->rq->bundle : c->w->bundle)->settings;
+}
+
+/* Where the portal tells more about this refusal; nothing where there is no portal. */
+static void more(const struct conn *c, struct buf *b)
+{
+	const char *portal = settings_of(c)->portal;
+
+	if (!*portal)
 		return;
-	buf_adds(b, "<p>");
-	buf_adds(b, before);
-	buf_html(b, text);
-	buf_adds(b, after);
-	buf_adds(b, "</p>\n");
+	buf_printf(b, "<p><a href=\"http://%s/why?host=", portal);
+	buf_html(b, host_span(&c->rq->head.host));
+	buf_printf(b,
+		"\">Why this page is not open</a> and <a href=\"http://%s/\">what is open to you"
+		"</a>: the proxy's own pages tell.</p>\n",
+		portal);
 }
 
 static void page(const struct conn *c, const struct reply *r, struct buf *b)
 {
 	const struct request *rq = c->rq;
 
-	buf_printf(b,
-		"<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\">\n"
-		"<meta name=\"viewport\" content=\"width=device-width\">\n"
-		"<title>%s</title>\n"
-		"<style>body{font:1rem/1.5 sans-serif;max-width:40rem;margin:3rem auto;padding:0 "
-		"1rem;"
-		"color:#1a1a1a;background:#fff}</style></head>\n<body><main>\n<h1>%s</h1>\n",
-		r->title, r->title);
-	paragraph(b, "", r->message, "");
-	if (rq && rq->parsed && rq->facts.host)
-		paragraph(b, "You asked for <strong>", host_span(&rq->head.host), "</strong>.");
-	paragraph(b, "Reason: ", r->text, ".");
-	paragraph(b, "Rule: <strong>", r->rule, "</strong>");
-	paragraph(b, "Whom to ask: ", r->owner, "");
+	page_begin(b, span_str(r->title));
+	page_text(b, "<strong>", r->message, "</strong>");
+	if (rq->facts.host)
+		page_text(b, "You asked for <strong>", host_span(&rq->head.host), "</strong>.");
+	buf_adds(b, "<dl>\n");
+	page_term(b, "Reason", r->text);
+	page_term(b, "Rule", r->rule);
+	page_term(b, "Whom to ask", r->owner);
+	buf_adds(b, "</dl>\n");
 	if (r->retry_s)
 		buf_printf(b, "<p>Try again in %u seconds.</p>\n", r->retry_s);
-	buf_adds(b, "</main></body></html>\n");
+	if (rq->facts.host)
+		more(c, b);
+	page_end(b);
 }
 
 /* RFC 9209: what went wrong, for tools and support; words and rule names only, so quoting is safe.
@@ -90,61 +155,45 @@ static void proxy_status(const struct reply *r, struct buf *b)
 	buf_adds(b, "\"\r\n");
 }
 
-static void head(
-	const struct conn *c, const struct reply *r, size_t length, bool close, struct buf *b)
+/* A proxy asks with one field, a server with another (RFC 9110 11.6 and 11.7). */
+static void challenge(const struct conn *c, const struct reply *r, struct buf *b)
 {
-	char date[64];
-	time_t now = (time_t)(clock_wall_ms() / 1000);
-	struct tm tm;
-
-	strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &tm));
-	buf_printf(b, "HTTP/1.1 %d %s\r\nDate: %s\r\n", r->status, phrase(r->status), date);
 	if (r->challenge)
-		buf_printf(b, "Proxy-Authenticate: Basic realm=\"%s\", charset=\"UTF-8\"\r\n",
-			c->w->bundle->settings->realm);
-	if (r->retry_s)
-		buf_printf(b, "Retry-After: %u\r\n", r->retry_s);
-	proxy_status(r, b);
-	buf_printf(b,
-		"Content-Type: text/html; charset=utf-8\r\nContent-Length: %zu\r\n"
-		"Cache-Control: no-store\r\n%s\r\n",
-		length, close ? "Connection: close\r\n" : "");
-}
-
-/* The rest of a request that is refused must be read or the connection closed (RFC 9112 9.3). */
-static bool must_close(const struct conn *c, const struct reply *r)
-{
-	const struct request *rq = c->rq;
-
-	return r->close || c->draining || !rq || !rq->parsed || rq->head.body != BODY_NONE ||
-	       !rq->head.keep_alive;
+		buf_printf(b, "%s: Basic realm=\"%s\", charset=\"UTF-8\"\r\n",
+			r->status == 401 ? "WWW-Authenticate" : "Proxy-Authenticate",
+			settings_of(c)->realm);
 }
 
 static enum step start(struct conn *c, const struct reply *r)
 {
-	struct request *rq = c->rq;
-	struct buf body, all;
-	bool close = must_close(c, r), ok;
+	struct answer a = {.status = r->status, .close = r->close};
+	struct buf body, fields;
+	enum step step;
 
-	if (!rq)
+	if (!c->rq)
 		return conn_leave(c, END_REFUSED);
-	open_close_origin(c);
-	flow_free(&c->up);
-	flow_free(&c->down);
 	buf_init(&body);
-	buf_init(&all);
+	buf_init(&fields);
 	page(c, r, &body);
-	head(c, r, body.n, close, &all);
-	if (!rq->is_head)
-		buf_span(&all, buf_spanof(&body));
-	ok = !body.failed && !all.failed && flow_put(&c->down, all.p, all.n);
+	challenge(c, r, &fields);
+	if (r->retry_s)
+		buf_printf(&fields, "Retry-After: %u\r\n", r->retry_s);
+	proxy_status(r, &fields);
+	buf_adds(&fields, PAGE_FIELDS);
+	a.type = "text/html; charset=utf-8";
+	a.body = buf_spanof(&body);
+	a.fields = buf_spanof(&fields);
+	step = body.failed || fields.failed ? conn_leave(c, END_NO_MEMORY) : reply_send(c, &a);
 	buf_free(&body);
-	buf_free(&all);
-	if (!ok)
-		return conn_leave(c, END_NO_MEMORY);
-	rq->close_client = close;
-	c->down.ended = true;
-	return conn_move(c, STATE_REPLY);
+	buf_free(&fields);
+	return step;
+}
+
+/* The portal's own requests are no accesses, and their refusals none either. */
+static void write_down(struct conn *c, enum verdict_word verdict, enum reason reason)
+{
+	if (!c->rq->at_portal)
+		ledger_refusal(c, verdict, reason);
 }
 
 enum step reply_refuse(struct conn *c, enum reason reason)
@@ -172,7 +221,7 @@ enum step reply_refuse(struct conn *c, enum reason reason)
 		r.error = "proxy_internal_error";
 		r.retry_s = 5;
 	}
-	ledger_refusal(c,
+	write_down(c,
 		reason == REASON_NO_ADDRESS || reason == REASON_NO_RECORD ? VERDICT_FAIL
 									  : VERDICT_DENY,
 		reason);
@@ -182,13 +231,14 @@ enum step reply_refuse(struct conn *c, enum reason reason)
 enum step reply_challenge(struct conn *c, bool wrong)
 {
 	enum reason reason = wrong ? REASON_WRONG_LOGIN : REASON_LOGIN;
-	struct reply r = {.status = 407,
+	bool asked_as_server = c->rq->at_portal && c->rq->head.form != FORM_ABSOLUTE;
+	struct reply r = {.status = asked_as_server ? 401 : 407,
 		.title = "Please log in to the proxy",
 		.text = span_str(reason_info(reason)->text),
 		.error = "http_request_denied",
 		.challenge = true};
 
-	ledger_refusal(c, VERDICT_CHALLENGE, reason);
+	write_down(c, VERDICT_CHALLENGE, reason);
 	return start(c, &r);
 }
 

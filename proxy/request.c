@@ -66,16 +66,20 @@ static enum step begin(struct conn *c)
 	rq->verdict.rule = rq->verdict.role = -1;
 	/* what a kept origin does meanwhile is looked at when it is to be used again (open.c) */
 	endpoint_want(c, ORIGIN, 0);
-	if (rq->head.form != FORM_AUTHORITY && rq->head.form != FORM_ABSOLUTE)
-		return reply_bad_request(c, HEAD_ERROR_TARGET);
-	policy_classify(rq->bundle->policy, &rq->head.host, &rq->target);
 	rq->facts = (struct facts){
 		.client = c->client,
 		.identity = rq->bundle->accounts ? IDENTITY_UNKNOWN : IDENTITY_NOBODY,
-		.host = &rq->head.host,
-		.target = &rq->target,
-		.port = rq->head.port,
 	};
+	if (portal_asked(c))
+		return portal_begin(c);
+	if (rq->head.form != FORM_AUTHORITY && rq->head.form != FORM_ABSOLUTE)
+		return reply_bad_request(c, HEAD_ERROR_TARGET);
+	policy_classify(rq->bundle->policy, &rq->head.host, &rq->target);
+	rq->facts.host = &rq->head.host;
+	rq->facts.target = &rq->target;
+	rq->facts.port = rq->head.port;
+	if (portal_named(c)) /* it has one port, and no TLS */
+		return reply_refuse(c, REASON_PORTAL);
 	return conn_move(c, STATE_DECIDE);
 }
 

@@ -38,7 +38,8 @@ struct row {
 };
 
 static reader read_listen, read_count, read_path, read_text, read_duration, read_size, read_servers,
-	read_names, read_node, read_failure, read_sync, read_loopback, read_format, read_user;
+	read_names, read_name, read_node, read_failure, read_sync, read_loopback, read_format,
+	read_user;
 #define READ_LISTEN   read_listen
 #define READ_COUNT    read_count
 #define READ_PATH     read_path
@@ -47,6 +48,7 @@ static reader read_listen, read_count, read_path, read_text, read_duration, read
 #define READ_SIZE     read_size
 #define READ_SERVERS  read_servers
 #define READ_NAMES    read_names
+#define READ_NAME     read_name
 #define READ_NODE     read_node
 #define READ_FAILURE  read_failure
 #define READ_SYNC     read_sync
@@ -328,7 +330,7 @@ static bool read_servers(const struct row *r, const struct source *s, void *out)
 
 static bool read_names(const struct row *r, const struct source *s, void *out)
 {
-	struct settings *all = (struct settings *)((char *)out - offsetof(struct settings, search));
+	struct settings_names *to = out;
 	const struct conf_node *list = NULL;
 
 	if (!conf_strings(s->conf, s->group, s->key, &list, s->problems))
@@ -337,16 +339,31 @@ static bool read_names(const struct row *r, const struct source *s, void *out)
 		return true;
 	if (conf_len(list) > SETTINGS_NAMES)
 		return wrong(r, s);
-	all->search.n = 0;
+	to->n = 0;
 	for (size_t i = 0; i < conf_len(list); i++) {
 		struct host host;
 
 		if (!host_parse(span_str(conf_string_at(list, i)), &host) || host.literal)
 			return conf_error(s->conf, list, s->problems,
-				"resolver.search: \"%s\" is no domain name",
-				conf_string_at(list, i));
-		memcpy(all->search.v[all->search.n++], host.name, (size_t)host.len + 1);
+				"%s: \"%s\" is no domain name", r->path, conf_string_at(list, i));
+		memcpy(to->v[to->n++], host.name, (size_t)host.len + 1);
 	}
+	return true;
+}
+
+static bool read_name(const struct row *r, const struct source *s, void *out)
+{
+	const char *v = NULL;
+	struct host host = {.len = 0};
+
+	if (!conf_string(s->conf, s->group, s->key, &v, s->problems))
+		return false;
+	if (!v)
+		return true;
+	if (*v && (!host_parse(span_str(v), &host) || host.literal))
+		return conf_error(
+			s->conf, member(s), s->problems, "%s: \"%s\" is no host name", r->path, v);
+	memcpy(out, host.name, (size_t)host.len + 1);
 	return true;
 }
 

@@ -24,6 +24,12 @@ struct settings_listen {
 	char certificate[SETTINGS_PATH_MAX], key[SETTINGS_PATH_MAX]; /* "": plain */
 };
 
+/* Host names, lower case. */
+struct settings_names {
+	char v[SETTINGS_NAMES][256];
+	size_t n;
+};
+
 struct settings {
 	char file[SETTINGS_PATH_MAX]; /* itself */
 	struct {
@@ -41,10 +47,8 @@ struct settings {
 		struct settings_address v[SETTINGS_SERVERS];
 		size_t n;
 	} servers;
-	struct {
-		char v[SETTINGS_NAMES][256];
-		size_t n;
-	} search;
+	struct settings_names search, pac_direct;
+	char portal[256]; /* host name, lower case; "": none */
 	char hosts[SETTINGS_PATH_MAX];
 	int64_t remember_ms, resolve_ms, head_ms, keep_alive_ms, connect_ms, record_ms, hello_ms,
 		stall_ms, idle_ms, drain_ms, keep_ms, keep_raw_ms, keep_rollups_ms;

@@ -202,6 +202,11 @@ static enum tls_answer answer(const struct tls *t, int r)
 	return error == SSL_ERROR_WANT_WRITE ? TLS_WRITE : TLS_FAILED;
 }
 
+struct span tls_name(const struct tls *t)
+{
+	return span_str(SSL_get_servername(ssl(t), TLSEXT_NAMETYPE_host_name));
+}
+
 enum tls_answer tls_handshake(struct tls *t)
 {
 	int r = SSL_do_handshake(ssl(t));

@@ -29,6 +29,9 @@ struct tls *tls_accept(struct tls_server *s, int fd);
 /* Sends close_notify if it can be sent at once (RFC 9112 9.8), unless `spoiled`. NULL is fine. */
 void tls_free(struct tls *t, bool spoiled);
 
+/* The server name that the client asked for; empty where none was. Valid as long as *t. */
+struct span tls_name(const struct tls *t);
+
 enum tls_answer {
 	TLS_DONE,
 	TLS_READ,  /* the socket must become readable */

@@ -1,0 +1,50 @@
+/*
+ * What the rooms of the portal share: a question that has been understood, and the answer that a
+ * room fills in. portal.c makes the one and sends the other.
+ */
+#ifndef STILE_PORTAL_PAGES_H
+#define STILE_PORTAL_PAGES_H
+
+#include "conn.h"
+#include "form.h"
+#include "page.h"
+
+struct portal {
+	struct conn *c;
+	const struct snapshot *policy;
+	const struct settings *settings;
+	int64_t now_ms;
+	uint64_t roles; /* that hold, networks included */
+	struct form query;
+	/* the answer: 200 and HTML unless said */
+	int status;
+	const char *type;
+	struct buf fields; /* more header fields, each with its CR LF */
+	struct buf body;
+};
+
+/* By row of portal.def. */
+#define PORTAL(name, word, path, methods, login, fill, text) void fill(struct portal *p);
+#include "portal.def"
+#undef PORTAL
+
+/* A page in the portal's frame: heading, links to the others. `here` names the row it is. */
+void portal_page_begin(struct portal *p, enum portal_page here, struct span title);
+void portal_page_end(struct portal *p);
+/* A page that only says something; for what went wrong. */
+void portal_say(struct portal *p, int status, const char *title, const char *text);
+
+/* The person's login name, for the person alone; empty where nobody logged in. */
+struct span portal_user(const struct portal *p);
+/* "14:30", or "14:30 on 2026-11-27" where that is another day than now; the policy's zone. */
+void portal_time(const struct portal *p, int64_t unix_s, struct buf *out);
+/* "90 days", "8 hours", "2 minutes": a duration as people say it. */
+void portal_duration(int64_t ms, struct buf *out);
+/* Roles that hold as `, `-separated names. */
+void portal_roles(const struct portal *p, struct buf *out);
+/* `,"key":"text"`, null where the text is empty. */
+void portal_json_text(struct buf *b, const char *key, struct span text);
+/* How the person was identified, a sentence without its full stop. */
+const char *portal_strength(const struct portal *p);
+
+#endif
