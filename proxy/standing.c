@@ -4,7 +4,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#define STANDING_LAYOUT 0x3167646e617473ull
+#define STANDING_LAYOUT 0x3267646e617473ull
 
 static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "shared atomics need no lock");
 static_assert(NAME_WORDS * 8 == STANDING_PERSON_MAX + POLICY_NAME_MAX, "names fill their words");
@@ -79,6 +79,17 @@ static void word_put(_Atomic uint64_t *word, const struct local_day *day, uint64
 {
 	atomic_store_explicit(
 		word, word_tag(day) | (v > WORD_VALUE ? WORD_VALUE : v), memory_order_release);
+}
+
+/* What the word holds of a day never falls; true: it rose. For its sole writer. */
+static bool word_raise(_Atomic uint64_t *word, const struct local_day *day, uint64_t v)
+{
+	if (v > WORD_VALUE)
+		v = WORD_VALUE;
+	if (v <= word_of_day(word, day))
+		return false;
+	word_put(word, day, v);
+	return true;
 }
 
 bool word_set_bits(_Atomic uint64_t *word, const struct local_day *day, uint64_t bits)
@@ -234,13 +245,15 @@ static uint32_t minutes_over(
 static uint64_t bytes_used(const struct standing_entry *e, const struct local_day *day)
 {
 	return word_of_day(&e->bytes[STANDING_UP], day) +
-	       word_of_day(&e->bytes[STANDING_DOWN], day) + word_of_day(&e->other_bytes, day);
+	       word_of_day(&e->bytes[STANDING_DOWN], day) + word_of_day(&e->earlier_bytes, day) +
+	       word_of_day(&e->other_bytes, day);
 }
 
 static uint64_t granted(
 	const struct standing_entry *e, enum standing_grant kind, const struct local_day *day)
 {
-	return word_of_day(&e->granted[kind], day) + word_of_day(&e->other_granted[kind], day);
+	return word_of_day(&e->granted[kind], day) + word_of_day(&e->earlier_granted[kind], day) +
+	       word_of_day(&e->other_granted[kind], day);
 }
 
 static uint32_t tunnels(const struct standing *t, const struct standing_entry *e)
@@ -354,6 +367,16 @@ void standing_known_until(struct standing *t, uint64_t mono_ms)
 	atomic_store(&t->known_until_ms, mono_ms);
 }
 
+void standing_set_restored(struct standing *t)
+{
+	atomic_store(&t->restored, 1);
+}
+
+bool standing_restored(const struct standing *t)
+{
+	return atomic_load(&t->restored) != 0;
+}
+
 bool standing_known(const struct standing *t, uint64_t now_mono_ms)
 {
 	return now_mono_ms < atomic_load_explicit(&t->known_until_ms, memory_order_acquire);
@@ -377,10 +400,11 @@ static uint64_t bits_in(const uint8_t in[STANDING_BITMAP], size_t word)
 void standing_totals(
 	const struct standing_entry *e, const struct local_day *day, struct standing_totals *out)
 {
-	out->up = word_of_day(&e->bytes[STANDING_UP], day);
+	out->up = word_of_day(&e->bytes[STANDING_UP], day) + word_of_day(&e->earlier_bytes, day);
 	out->down = word_of_day(&e->bytes[STANDING_DOWN], day);
 	for (int k = 0; k < STANDING_GRANTS; k++)
-		out->granted[k] = word_of_day(&e->granted[k], day);
+		out->granted[k] =
+			word_of_day(&e->granted[k], day) + word_of_day(&e->earlier_granted[k], day);
 	for (size_t i = 0; i < MINUTE_WORDS; i++)
 		bits_out(out->minutes, i, word_of_day(&e->minutes[i], day));
 }
@@ -388,10 +412,9 @@ void standing_totals(
 void standing_restore(struct standing *t, struct standing_entry *e, const struct local_day *day,
 	const struct standing_totals *more)
 {
-	word_add(&e->bytes[STANDING_UP], day, more->up);
-	word_add(&e->bytes[STANDING_DOWN], day, more->down);
+	word_raise(&e->earlier_bytes, day, more->up + more->down);
 	for (int k = 0; k < STANDING_GRANTS; k++)
-		word_add(&e->granted[k], day, more->granted[k]);
+		word_raise(&e->earlier_granted[k], day, more->granted[k]);
 	for (size_t i = 0; i < MINUTE_WORDS; i++)
 		word_set_bits(&e->minutes[i], day, bits_in(more->minutes, i));
 	entry_changed(e);
@@ -401,10 +424,12 @@ void standing_restore(struct standing *t, struct standing_entry *e, const struct
 void standing_set_others(struct standing *t, struct standing_entry *e, const struct local_day *day,
 	const struct standing_totals *others)
 {
-	word_put(&e->other_bytes, day, others->up + others->down);
+	bool rose = word_raise(&e->other_bytes, day, others->up + others->down);
+
 	for (int k = 0; k < STANDING_GRANTS; k++)
-		word_put(&e->other_granted[k], day, others->granted[k]);
+		rose |= word_raise(&e->other_granted[k], day, others->granted[k]);
 	for (size_t i = 0; i < MINUTE_WORDS; i++)
-		word_put(&e->other_minutes[i], day, bits_in(others->minutes, i));
-	turn(t);
+		rose |= word_set_bits(&e->other_minutes[i], day, bits_in(others->minutes, i));
+	if (rose)
+		turn(t);
 }

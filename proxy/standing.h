@@ -133,6 +133,9 @@ void standing_give_back(struct standing_entry *e, enum standing_way way, uint64_
  * -------------------------------------------------------------
  */
 
+/* All of the journal's figures of today are restored. */
+void standing_set_restored(struct standing *t);
+bool standing_restored(const struct standing *t);
 /* Are the day's figures known: rebuilt after a start, and those of other nodes heard of lately? The
  * shipper says so again and again, until a monotonic moment; a limit's without_redis holds else. */
 void standing_known_until(struct standing *t, uint64_t mono_ms);
@@ -150,10 +153,12 @@ struct standing_name {
 };
 void standing_totals(
 	const struct standing_entry *e, const struct local_day *day, struct standing_totals *out);
-/* Adds to the entry's own figures: what stands in the journal after a start. */
+/* What the journal has of the entry's own figures from before this start; said again, it changes
+ * nothing. */
 void standing_restore(struct standing *t, struct standing_entry *e, const struct local_day *day,
 	const struct standing_totals *more);
-/* Replaces what is known of all other nodes together; a sole writer. */
+/* What all other nodes together have told; a sole writer. What is known of a day never falls, also
+ * where the writer had to begin anew. */
 void standing_set_others(struct standing *t, struct standing_entry *e, const struct local_day *day,
 	const struct standing_totals *others);
 void standing_name(const struct standing_entry *e, struct standing_name *out);

@@ -31,6 +31,7 @@ struct standing_entry {
 	_Atomic uint64_t spent_at[STANDING_GRANTS];
 	_Atomic uint64_t bytes[2], other_bytes;
 	_Atomic uint64_t granted[STANDING_GRANTS], other_granted[STANDING_GRANTS];
+	_Atomic uint64_t earlier_bytes, earlier_granted[STANDING_GRANTS]; /* before the start */
 	_Atomic uint64_t paid_ns[2]; /* bandwidth, by way: until then all is paid for */
 	_Atomic uint64_t minutes[MINUTE_WORDS], other_minutes[MINUTE_WORDS];
 	struct standing_column column[];
@@ -51,9 +52,9 @@ struct standing_set {
 
 struct standing {
 	_Atomic uint64_t layout;
-	_Atomic uint64_t turns, refused, known_until_ms;
+	_Atomic uint64_t turns, refused, known_until_ms, restored;
 	_Atomic uint64_t columns, stride; /* of an entry; written by all alike */
-	uint64_t pad[2];
+	uint64_t pad[1];
 	struct standing_set set[STANDING_SETS];
 	struct standing_cell cell[STANDING_CELLS];
 	_Alignas(8) char entries[];

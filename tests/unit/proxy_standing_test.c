@@ -279,8 +279,25 @@ static void others_minutes_are_or_ed(void **state)
 	assert_int_equal(figures(t, e, &day).granted[STANDING_MINUTES], 30);
 	standing_totals(e, &day, &totals); /* own ones only */
 	assert_int_equal(totals.up + totals.down, 10 * (MIB + 2048));
-	standing_restore(far, f, &day, &totals);
-	assert_int_equal(figures(far, f, &day).minutes, 12);
+	/* said again, or by one who had to begin anew and knows less, it changes nothing */
+	for (int i = 0; i < 2; i++) {
+		uint64_t turns;
+
+		standing_restore(far, f, &day, &totals);
+		assert_int_equal(figures(far, f, &day).minutes, 12);
+		assert_int_equal(figures(far, f, &day).bytes, 17 * (MIB + 2048));
+		turns = standing_turns(t);
+		standing_set_others(t, e, &day, &(struct standing_totals){.up = 1});
+		assert_int_equal(standing_turns(t), turns);
+		assert_int_equal(figures(t, e, &day).minutes, 12);
+		assert_int_equal(figures(t, e, &day).bytes, 17 * (MIB + 2048));
+		assert_int_equal(figures(t, e, &day).granted[STANDING_MINUTES], 30);
+	}
+	standing_totals(f, &day, &totals); /* what was restored is told */
+	assert_int_equal(totals.up + totals.down, 17 * (MIB + 2048));
+	assert_false(standing_restored(t));
+	standing_set_restored(t);
+	assert_true(standing_restored(t));
 	standing_name(f, &name);
 	assert_string_equal(name.person, "p");
 	assert_string_equal(name.rule, "r");
