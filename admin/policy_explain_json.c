@@ -35,7 +35,7 @@ static struct js *json_rule(const struct question *q)
 	struct js *o = js_object();
 	js_put(o, "name", js_text(r->name));
 	js_put(o, "line", js_number(r->line));
-	js_put(o, "action", js_text(span_str(r->action == RULE_ALLOW ? "allow" : "deny")));
+	js_put(o, "action", js_text(span_str(action_word(r->action))));
 	js_put(o, "purpose", js_text_or_null(r->purpose));
 	js_put(o, "owner", js_text_or_null(r->owner));
 	js_put(o, "benefit", js_text_or_null(r->benefit));

@@ -58,9 +58,9 @@ static void print_rule(const struct question *q)
 	print_text("review", r->review);
 	if (q->v.decision == DECISION_DENY)
 		print_text("message", r->message);
-	if (r->requests.interval_us && q->v.decision == DECISION_ALLOW)
+	if (r->limits.requests.interval_us && q->v.decision == DECISION_ALLOW)
 		printf("  %-10s %u requests in %u s; counted as not spent\n", "limit",
-			r->requests.count, r->requests.period_s);
+			r->limits.requests.count, r->limits.requests.period_s);
 }
 
 static void print_host(const struct question *q)

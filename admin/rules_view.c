@@ -54,10 +54,11 @@ bool rules_view_has(const struct snapshot *s, struct span rule)
 
 const char *rule_action_text(const struct rule_view *rule)
 {
-	bool allow = rule->action == RULE_ALLOW;
-	if (rule->observe)
-		return allow ? "observe (allow)" : "observe (deny)";
-	return allow ? "allow" : "deny";
+	static const char *const words[][2] = {[RULE_ALLOW] = {"allow", "observe (allow)"},
+		[RULE_DENY] = {"deny", "observe (deny)"},
+		[RULE_COACH] = {"coach", "observe (coach)"}};
+
+	return words[rule->action][rule->observe];
 }
 
 void rules_today(const struct snapshot *s, char out[11])

@@ -5,6 +5,7 @@
 #include "addr.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 
 #define V4_AT 12 /* where the four bytes of an IPv4 address lie */
 
@@ -122,6 +123,13 @@ bool prefix_parse(struct span s, struct prefix *out)
 		return false;
 	out->len = (uint8_t)len;
 	return host_bits_clear(out);
+}
+
+void prefix_format(const struct prefix *p, char out[PREFIX_TEXT_MAX])
+{
+	addr_format(&p->addr, out);
+	if (p->len < (p->addr.v4 ? 32 : 128))
+		snprintf(out + strlen(out), 5, "/%u", p->len);
 }
 
 bool prefix_has(const struct prefix *p, const struct addr *a)

@@ -116,7 +116,7 @@ static bool embeds_at_least(const struct snap_rule *wide, const struct snap_rule
 static bool to_covered(
 	const struct snapshot *s, const struct snap_rule *early, const struct snap_rule *late)
 {
-	bool shared = early->action == RULE_ALLOW || late->action == RULE_DENY;
+	bool shared = early->action != RULE_DENY || late->action == RULE_DENY;
 
 	if (is_empty(&early->to))
 		return true;
@@ -129,7 +129,7 @@ static bool to_covered(
 static bool except_covered(
 	const struct snapshot *s, const struct snap_rule *early, const struct snap_rule *late)
 {
-	bool shared = late->action == RULE_DENY || early->action == RULE_ALLOW;
+	bool shared = late->action == RULE_DENY || early->action != RULE_DENY;
 
 	return list_covered(s, (struct pair){&late->except, &early->except,
 				       shared && embeds_at_least(late, early)});
@@ -184,7 +184,7 @@ static bool ports_widened(const struct snapshot *s)
 	const struct snap_rule *v = snapshot_at_RULE(s, &n);
 
 	for (size_t i = 0; i < n; i++) {
-		if (v[i].action == RULE_ALLOW && v[i].ports.n > 0)
+		if (v[i].action != RULE_DENY && v[i].ports.n > 0)
 			return true;
 	}
 	return false;

@@ -30,7 +30,7 @@ struct scene {
 };
 
 /* How one rule stands: what is known to fail, else what is open. */
-struct standing {
+struct outcome {
 	enum condition fails;
 	bool identity, address;
 };
@@ -230,7 +230,7 @@ static enum tri to_holds(const struct scene *x, const struct snap_rule *r)
 
 static enum tri except_holds(const struct scene *x, const struct snap_rule *r)
 {
-	return list_holds(x, &r->except, r->action == RULE_ALLOW, r);
+	return list_holds(x, &r->except, r->action != RULE_DENY, r);
 }
 
 static enum tri roles_hold(const struct scene *x, const struct snap_rule *r)
@@ -254,15 +254,21 @@ static enum tri country_holds(const struct scene *x, const struct snap_rule *r)
 	return NO;
 }
 
-static struct standing fails(enum condition c)
+static struct outcome fails(enum condition c)
 {
-	return (struct standing){.fails = c};
+	return (struct outcome){.fails = c};
+}
+
+/* Who accepts must be somebody: a role by network is not enough. */
+static bool asks_person(const struct scene *x, const struct snap_rule *r)
+{
+	return r->remember_s && x->f->identity == IDENTITY_UNKNOWN;
 }
 
 /* What tells most rules from the one that is meant comes first: a rule for other hosts says so,
  * whatever the time. The port comes last, so that a rule that gets there failed on nothing else;
  * what is open counts as holding then: a port that no rule opens is not worth a login. */
-static struct standing judge(struct scene *x, const struct snap_rule *r)
+static struct outcome judge(struct scene *x, const struct snap_rule *r)
 {
 	enum tri to = to_holds(x, r);
 	if (to == NO)
@@ -279,11 +285,11 @@ static struct standing judge(struct scene *x, const struct snap_rule *r)
 	if (country == NO)
 		return fails(COND_COUNTRY);
 	if (!port_holds(x, r)) {
-		x->port_only |= r->action == RULE_ALLOW && !(r->flags & RULE_OBSERVE);
+		x->port_only |= r->action != RULE_DENY && !(r->flags & RULE_OBSERVE);
 		return fails(COND_PORT);
 	}
-	return (struct standing){.fails = COND_HOLDS,
-		.identity = roles == OPEN,
+	return (struct outcome){.fails = COND_HOLDS,
+		.identity = roles == OPEN || asks_person(x, r),
 		.address = to == OPEN || except == OPEN || country == OPEN};
 }
 
@@ -335,26 +341,107 @@ static bool guard(const struct scene *x, const struct snap_rule *r, struct verdi
 	return false;
 }
 
-static void take_limit(const struct facts *f, const struct snap_rule *r, struct verdict *v)
+/* What the caller said of how the person stands under the rule, or NULL. */
+static const struct standing_facts *standing(const struct facts *f, size_t rule)
 {
-	v->decision = DECISION_ALLOW;
-	if (r->requests.interval_us == 0 || f->limits_unspent)
-		return;
-	for (size_t i = 0; i < f->limits; i++) {
-		if (f->limit[i].rule != v->rule)
-			continue;
-		if (f->limit[i].spent == SPENT_YES && f->observe_all) {
-			v->reason = REASON_OBSERVE_ALL;
-		} else if (f->limit[i].spent == SPENT_YES) {
-			v->retry_s = f->limit[i].retry_s;
-			deny(v, REASON_LIMIT);
-		}
-		return;
-	}
-	need(v, NEED_LIMIT);
+	for (size_t i = 0; i < f->standings; i++)
+		if (f->standing[i].rule == rule)
+			return &f->standing[i];
+	return NULL;
 }
 
-static void decide(const struct scene *x, size_t i, struct verdict *v)
+/* Has the person accepted? Where not, or not known, *v says so. */
+static bool acknowledged(const struct scene *x, size_t i, struct verdict *v)
+{
+	const struct facts *f = x->f;
+	const struct standing_facts *st = standing(f, i);
+
+	if (f->observe_all) {
+		v->reason = REASON_OBSERVE_ALL;
+		return true;
+	}
+	if (f->identity == IDENTITY_NOBODY) {
+		deny(v, REASON_COACH_LOGIN);
+		return false;
+	}
+	if (st && st->asked_ack) {
+		if (!st->acked)
+			deny(v, REASON_COACH);
+		return st->acked;
+	}
+	if (!f->all_acked)
+		need(v, NEED_ACK);
+	return f->all_acked;
+}
+
+/* Kinds that are ever spent; of an access that is open nothing more is taken. */
+static bool has_limit(const struct snap_limits *l, bool open)
+{
+	if (l->minutes || l->bytes)
+		return true;
+	return !open && (l->tunnels || l->requests.interval_us);
+}
+
+static bool in_grace(
+	const struct scene *x, const struct snap_rule *r, const struct standing_facts *st)
+{
+	return x->f->open && (st->kind == LIMIT_MINUTES || st->kind == LIMIT_BYTES) &&
+	       st->spent_for_s < r->limits.grace_s;
+}
+
+/* One of the limits is spent. False: the next rule decides. */
+static bool spent(
+	const struct scene *x, size_t i, const struct standing_facts *st, struct verdict *v)
+{
+	static const enum reason reasons[LIMIT_COUNT] = {[LIMIT_MINUTES] = REASON_LIMIT_MINUTES,
+		[LIMIT_BYTES] = REASON_LIMIT_BYTES,
+		[LIMIT_TUNNELS] = REASON_LIMIT_TUNNELS,
+		[LIMIT_REQUESTS] = REASON_LIMIT,
+		[LIMIT_BANDWIDTH] = REASON_LIMIT};
+	const struct snap_rule *r = &snapshot_at_RULE(x->s, NULL)[i];
+
+	if (r->limits.when_spent == WHEN_SPENT_NEXT)
+		return false;
+	v->limit = st->kind;
+	v->retry_s = st->retry_s;
+	if (x->f->observe_all)
+		v->reason = REASON_OBSERVE_ALL;
+	else if (r->limits.when_spent == WHEN_SPENT_COACH)
+		acknowledged(x, i, v);
+	else
+		deny(v, reasons[st->kind]);
+	return true;
+}
+
+/* False: a limit is spent, and the next rule decides. */
+static bool take_limits(const struct scene *x, size_t i, struct verdict *v)
+{
+	const struct snap_rule *r = &snapshot_at_RULE(x->s, NULL)[i];
+	const struct standing_facts *st = standing(x->f, i);
+
+	if (!has_limit(&r->limits, x->f->open))
+		return true;
+	switch (st ? st->spent : SPENT_UNKNOWN) {
+	case SPENT_NO:
+		return true;
+	case SPENT_UNTOLD:
+		if (x->f->observe_all)
+			v->reason = REASON_OBSERVE_ALL;
+		else
+			deny(v, REASON_LIMIT_UNKNOWN);
+		return true;
+	case SPENT_YES:
+		return in_grace(x, r, st) || spent(x, i, st, v);
+	case SPENT_UNKNOWN:
+		break;
+	}
+	if (!x->f->limits_unspent)
+		need(v, NEED_LIMIT);
+	return true;
+}
+
+/* False: a limit is spent, and the next rule decides. */
+static bool decide(const struct scene *x, size_t i, struct verdict *v)
 {
 	const struct snap_rule *r = &snapshot_at_RULE(x->s, NULL)[i];
 	uint64_t through = r->roles ? r->roles & x->held : x->held;
@@ -364,20 +451,26 @@ static void decide(const struct scene *x, size_t i, struct verdict *v)
 	v->reason = REASON_RULE;
 	if (r->action == RULE_DENY) {
 		deny(v, REASON_RULE);
-		return;
+		return true;
 	}
 	/* The literal of a CONNECT is known, but whether it is our own listener only the caller
 	 * says. */
 	if (x->f->address_state == ADDRESS_UNKNOWN) {
 		v->rule = v->role = -1;
 		need(v, NEED_ADDRESS);
-		return;
+		return true;
 	}
 	if (!guard(x, r, v))
-		return;
+		return true;
 	if (x->let_through)
 		v->reason = REASON_OBSERVE_ALL;
-	take_limit(x->f, r, v);
+	v->decision = DECISION_ALLOW;
+	if (r->action == RULE_COACH && !acknowledged(x, i, v))
+		return true;
+	if (take_limits(x, i, v))
+		return true;
+	v->rule = v->role = -1;
+	return false;
 }
 
 /* No rule allows, but facts.observe_all: what nothing can open stays shut, and nobody who could say
@@ -397,7 +490,7 @@ static void let_through(const struct scene *x, struct verdict *v)
 
 /* --- the story --- */
 
-static uint64_t roles_held(const struct snapshot *s, const struct facts *f)
+uint64_t facts_roles(const struct snapshot *s, const struct facts *f)
 {
 	size_t n;
 	const struct snap_role *v = snapshot_at_ROLE(s, &n);
@@ -413,7 +506,7 @@ static uint64_t roles_held(const struct snapshot *s, const struct facts *f)
 static void look(struct scene *x, const struct snapshot *s, const struct facts *f)
 {
 	*x = (struct scene){.s = s, .f = f, .week_minute = -1};
-	x->held = roles_held(s, f);
+	x->held = facts_roles(s, f);
 	gather_bits(x);
 	if (f->address_state == ADDRESS_KNOWN) {
 		x->address = policy_plain_address(&f->address);
@@ -444,7 +537,7 @@ static void note_start(struct trace *t, size_t rules)
 }
 
 /* What a rule that is open shows in a trace. */
-static enum condition open_condition(const struct snap_rule *r, struct standing st)
+static enum condition open_condition(const struct snap_rule *r, struct outcome st)
 {
 	if (st.identity)
 		return COND_ROLES;
@@ -461,7 +554,7 @@ static void seen(struct verdict *v, size_t i)
 static bool try_rule(struct scene *x, size_t i, struct verdict *v, struct trace *t)
 {
 	const struct snap_rule *r = &snapshot_at_RULE(x->s, NULL)[i];
-	struct standing st = judge(x, r);
+	struct outcome st = judge(x, r);
 	bool open = st.identity || st.address;
 
 	note(t, i, open ? open_condition(r, st) : st.fails);
@@ -491,8 +584,9 @@ static bool try_rule(struct scene *x, size_t i, struct verdict *v, struct trace 
 		seen(v, i);
 		x->let_through = true;
 		return false;
-	} else {
-		decide(x, i, v);
+	} else if (!decide(x, i, v)) {
+		note(t, i, COND_LIMIT_NEXT);
+		return false;
 	}
 	return true;
 }
@@ -505,7 +599,7 @@ void policy_evaluate(
 
 	look(&x, s, f);
 	note_start(t, n);
-	*v = (struct verdict){.rule = -1, .role = -1, .roles = x.held};
+	*v = (struct verdict){.rule = -1, .role = -1, .roles = x.held, .limit = LIMIT_COUNT};
 	memcpy(v->country, x.country, sizeof v->country);
 	for (size_t i = 0; i < n; i++)
 		if (try_rule(&x, i, v, t))

@@ -88,6 +88,7 @@ bool explain_facts(const struct snapshot *s, const struct explain_ask *ask, stru
 	memset(out, 0, sizeof(*out));
 	f->now_s = ask->now_s;
 	f->limits_unspent = true;
+	f->all_acked = false;
 	if (ask->host.n == 0)
 		return err_set(e, "no host is named; expected host[:port]");
 	if (!explain_host(ask->host, 443, &out->host, &f->port))
@@ -118,6 +119,8 @@ const char *need_word(enum need n)
 		return "identity";
 	case NEED_ADDRESS:
 		return "address";
+	case NEED_ACK:
+		return "ack";
 	case NEED_LIMIT:
 		return "limit";
 	}

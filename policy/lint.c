@@ -42,13 +42,20 @@ static bool enforces(const struct snap_rule *r)
 	return !(r->flags & RULE_OBSERVE);
 }
 
+/* Does it leave the answer to the next rule once a limit is spent? */
+static bool passes_on(const struct snap_rule *r)
+{
+	return r->limits.when_spent == WHEN_SPENT_NEXT;
+}
+
 /* --- rules that never decide --------------------------------------------------------------------
  */
 
 static const struct snap_rule *covering(const struct lint *l, size_t late)
 {
 	for (size_t i = 0; i < late; i++) {
-		if (enforces(&l->rules[i]) && cover_rule(l->s, &l->rules[i], &l->rules[late]))
+		if (enforces(&l->rules[i]) && !passes_on(&l->rules[i]) &&
+			cover_rule(l->s, &l->rules[i], &l->rules[late]))
 			return &l->rules[i];
 	}
 	return NULL;
@@ -100,7 +107,8 @@ static void lint_purpose(const struct lint *l, size_t i)
 {
 	const struct snap_rule *r = &l->rules[i];
 
-	if (r->action == RULE_ALLOW && names_services(l, r) && r->purpose.n == 0)
+	if (r->action != RULE_DENY && names_services(l, r) && r->purpose.n == 0 &&
+		r->purposes.n == 0)
 		found(l, r->source, "no-purpose",
 			"rule \"%.*s\" opens services without a purpose; reports cannot say what "
 			"for",
@@ -117,11 +125,16 @@ static void lint_review(const struct lint *l, size_t i)
 			SPAN_ARG(text_of(l, r->name)), SPAN_ARG(day));
 }
 
+static bool limits_persons(const struct snap_limits *l)
+{
+	return l->minutes || l->bytes || l->tunnels || l->bandwidth || l->requests.interval_us;
+}
+
 static void lint_limits(const struct lint *l, size_t i)
 {
 	const struct snap_rule *r = &l->rules[i];
 
-	if (r->action != RULE_ALLOW || r->requests.interval_us == 0)
+	if (!limits_persons(&r->limits))
 		return;
 	if (r->roles == 0 || (r->roles & l->s->by_network))
 		found(l, r->source, "limit-unknown",

@@ -53,24 +53,28 @@ bool load_name(const struct load *l, const struct conf_node *at, struct span nam
 	return true;
 }
 
+bool load_line(const struct load *l, const struct conf_node *at, const char *what, struct text *out)
+{
+	struct span text = span_str(conf_string_value(at));
+
+	if (text.n > POLICY_TEXT_MAX)
+		return conf_error(l->c, at, l->p, "%s has %zu bytes; expected %d at most", what,
+			text.n, POLICY_TEXT_MAX);
+	for (size_t i = 0; i < text.n; i++)
+		if ((unsigned char)text.p[i] < ' ' || text.p[i] == 0x7f)
+			return conf_error(l->c, at, l->p,
+				"%s holds a control character; expected one line of text", what);
+	*out = model_text(l->m, text);
+	return true;
+}
+
 bool load_text(const struct load *l, const struct conf_node *g, const char *name, struct text *out)
 {
 	const char *s = NULL;
 
 	if (!conf_string(l->c, g, name, &s, l->p))
 		return false;
-	if (!s)
-		return true;
-	struct span text = span_str(s);
-	if (text.n > POLICY_TEXT_MAX)
-		return conf_error(l->c, conf_get(g, name), l->p,
-			"%s has %zu bytes; expected %d at most", name, text.n, POLICY_TEXT_MAX);
-	for (size_t i = 0; i < text.n; i++)
-		if ((unsigned char)s[i] < ' ' || s[i] == 0x7f)
-			return conf_error(l->c, conf_get(g, name), l->p,
-				"%s holds a control character; expected one line of text", name);
-	*out = model_text(l->m, text);
-	return true;
+	return !s || load_line(l, conf_get(g, name), name, out);
 }
 
 static void join_words(const char *const *words, struct buf *out)

@@ -4,15 +4,14 @@
  */
 #include "domain.h"
 #include "model.h"
-#include "rate.h"
 
 #include <stdlib.h>
 
-static const char *const actions[] = {[RULE_ALLOW] = "allow", [RULE_DENY] = "deny", NULL};
+static const char *const actions[] = {
+	[RULE_ALLOW] = "allow", [RULE_DENY] = "deny", [RULE_COACH] = "coach", NULL};
 static const char *const records[] = {
 	[RECORD_SERVICE] = "service", [RECORD_HOST] = "host", [RECORD_NONE] = "none", NULL};
 static const char *const modes[] = {"enforce", "observe", NULL};
-static const char *const when_spent[] = {"deny", NULL};
 
 /* --- what `to` and `except` take --- */
 
@@ -279,75 +278,6 @@ static bool load_countries(const struct load *l, const struct conf_node *rule, s
 	return ok;
 }
 
-/* --- limits --- */
-
-static const char *const limit_words[] = {
-#define LIMIT(name, word, unit, text) word,
-#include "limits.def"
-#undef LIMIT
-	NULL};
-
-static bool known_limit(const struct load *l, const struct conf_node *n)
-{
-	char known[200];
-	struct buf b;
-
-	for (size_t i = 0; limit_words[i]; i++)
-		if (strcmp(conf_name(n), limit_words[i]) == 0)
-			return true;
-	if (strcmp(conf_name(n), "when_spent") == 0)
-		return true;
-	buf_init_fixed(&b, known, sizeof known);
-	for (size_t i = 0; limit_words[i]; i++)
-		buf_printf(&b, "%s%s", i ? ", " : "", limit_words[i]);
-	return conf_error(l->c, n, l->p,
-		"limit \"%.64s\" is not known; known limits: %s (and the setting when_spent)",
-		conf_name(n), known);
-}
-
-static bool load_requests(
-	const struct load *l, const struct conf_node *limits, struct snap_rate *out)
-{
-	struct rate_limit rate;
-	const char *text = NULL;
-	struct err e;
-
-	if (!conf_string(l->c, limits, "requests", &text, l->p))
-		return false;
-	if (!text)
-		return conf_error(l->c, limits, l->p,
-			"`limits` limits nothing; expected requests = \"60/min\" or the like");
-	if (!rate_parse(span_str(text), &rate, &e))
-		return conf_error(l->c, conf_get(limits, "requests"), l->p, "requests: %s", e.text);
-	*out = (struct snap_rate){.interval_us = rate.interval_us,
-		.burst = rate.burst,
-		.count = rate.count,
-		.period_s = rate.period_s};
-	return true;
-}
-
-static bool load_limits(const struct load *l, const struct conf_node *rule, struct snap_rule *r)
-{
-	const struct conf_node *limits;
-	int spent = 0;
-	bool ok = true;
-
-	if (!conf_group(l->c, rule, "limits", &limits, l->p))
-		return false;
-	if (!limits)
-		return true;
-	for (size_t i = 0; i < conf_len(limits); i++)
-		ok = known_limit(l, conf_at(limits, i)) && ok;
-	if (!ok)
-		return false;
-	if (r->action == RULE_DENY)
-		return conf_error(l->c, limits, l->p,
-			"`limits` on a rule that denies; expected them on one with action = "
-			"\"allow\"");
-	ok = load_word(l, limits, "when_spent", when_spent, &spent);
-	return load_requests(l, limits, &r->requests) && ok;
-}
-
 /* --- the day of review --- */
 
 static bool is_day(struct span s)
@@ -406,8 +336,11 @@ static bool load_action(const struct load *l, const struct conf_node *g, uint8_t
 		return false;
 	if (action < 0)
 		return conf_error(l->c, g, l->p,
-			"the rule has no action; expected action = \"allow\" or \"deny\"");
+			"the rule has no action; expected action = \"allow\", \"deny\" or "
+			"\"coach\"");
 	*out = (uint8_t)action;
+	if (action == RULE_COACH)
+		l->m->flags |= SNAPSHOT_WANTS_IDENTITY;
 	return true;
 }
 

@@ -16,7 +16,7 @@ struct model {
 	struct buf section[SECTION_COUNT];
 	struct names *names;
 	uint32_t flags;
-	struct text zone, catalogue;
+	struct text zone, catalogue, conduct;
 	struct run inside, ports;
 	bool geo; /* a country database is named */
 };
@@ -68,6 +68,9 @@ bool load_name(
 	const struct load *l, const struct conf_node *at, struct span name, const char *what);
 /* An optional member for people to read: one line, at most POLICY_TEXT_MAX bytes. */
 bool load_text(const struct load *l, const struct conf_node *g, const char *name, struct text *out);
+/* The same of one string that is there; `what` names it in errors. */
+bool load_line(
+	const struct load *l, const struct conf_node *at, const char *what, struct text *out);
 /* The index of `word` among `words` (NULL-terminated); says what is known where it is not there. */
 bool load_word(const struct load *l, const struct conf_node *g, const char *name,
 	const char *const *words, int *out);
@@ -89,6 +92,9 @@ bool load_services(const struct load *l, const struct conf_node *root, bool buil
 bool load_lists(const struct load *l, const struct conf_node *root);
 /* load_rules.c */
 bool load_rules(const struct load *l, const struct conf_node *root);
+/* load_limits.c: a rule's `limits`, and what hangs on them and on its action: `remember`,
+ * `purposes`. */
+bool load_limits(const struct load *l, const struct conf_node *rule, struct snap_rule *r);
 
 /* --- host names (names.c) --- */
 

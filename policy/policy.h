@@ -16,13 +16,14 @@
 #include "problem.h"
 #include "span.h"
 
-#define POLICY_ROLES_MAX  64 /* a role set is a 64-bit mask; bit i is role i in file order */
-#define POLICY_RULES_MAX  4096
-#define POLICY_NAME_MAX	  64  /* rule, role, service, schedule, category names */
-#define POLICY_TEXT_MAX	  200 /* purpose, message, owner, … */
-#define POLICY_TAGS_MAX	  16  /* services, categories or targets one host can match */
-#define POLICY_LIMITS_MAX 8   /* rules with limits that one evaluation can meet */
-#define POLICY_SEEN_MAX	  8   /* observing rules that one evaluation reports */
+#define POLICY_ROLES_MAX     64 /* a role set is a 64-bit mask; bit i is role i in file order */
+#define POLICY_RULES_MAX     4096
+#define POLICY_NAME_MAX	     64	 /* rule, role, service, schedule, category names */
+#define POLICY_TEXT_MAX	     200 /* purpose, message, owner, … */
+#define POLICY_TAGS_MAX	     16	 /* services, categories or targets one host can match */
+#define POLICY_STANDINGS_MAX 16	 /* rules that one evaluation can ask about a person's standing */
+#define POLICY_PURPOSES_MAX  16	 /* that a person may choose from under one rule */
+#define POLICY_SEEN_MAX	     8	 /* observing rules that one evaluation reports */
 
 struct snapshot;
 
@@ -39,7 +40,11 @@ const struct snapshot *snapshot_open(const void *bytes, size_t n, struct err *e)
 
 /* --- what the snapshot says about itself -------------------------------------------------- */
 
-enum rule_action { RULE_ALLOW, RULE_DENY };
+enum rule_action {
+	RULE_ALLOW,
+	RULE_DENY,
+	RULE_COACH /* as allow, once the person has accepted the code of conduct */
+};
 enum rule_record {
 	RECORD_SERVICE, /* the service, or the registrable domain where none is known */
 	RECORD_HOST,
@@ -55,18 +60,62 @@ struct rate_limit {
 	uint32_t period_s; /* 1, 60, 3600 or 86400 */
 };
 
+/* What is limited, of one person under one rule. */
+enum limit_kind {
+#define LIMIT(name, word, text) LIMIT_##name,
+#include "limits.def"
+#undef LIMIT
+	LIMIT_COUNT /* none */
+};
+const char *limit_word(enum limit_kind k);
+
+/* What happens once a limit is spent. */
+enum when_spent {
+	WHEN_SPENT_DENY,
+	WHEN_SPENT_COACH, /* goes on for rule.remember_s after an acknowledgement */
+	WHEN_SPENT_NEXT	  /* the next rule decides */
+};
+
+/* What holds of minutes and bytes while the totals of other nodes are not known. */
+enum without_redis {
+	WITHOUT_REDIS_LOCAL, /* this host's own figures */
+	WITHOUT_REDIS_DENY,
+	WITHOUT_REDIS_ALLOW
+};
+
+/* 0: no such limit. */
+struct limits_view {
+	uint32_t minutes; /* active minutes a local day */
+	uint64_t bytes;	  /* both directions, a local day */
+	struct rate_limit requests;
+	uint32_t tunnels;   /* open at once */
+	uint64_t bandwidth; /* bytes a second, each direction apart; slows, is never spent */
+	uint8_t warn;	    /* percent of minutes or bytes */
+	enum when_spent when_spent;
+	uint32_t grace_s; /* open accesses go on for so long once minutes or bytes are spent */
+	enum without_redis without_redis;
+};
+
+const char *action_word(enum rule_action a); /* "allow", "deny", "coach" */
+
 struct rule_view {
 	struct span name, message, purpose, owner, benefit, risk, risk_owner, review;
 	enum rule_action action;
 	enum rule_record record;
 	bool observe;
 	bool opaque; /* tunnels that are not TLS are fine even under tls_only */
-	struct rate_limit requests;
+	struct limits_view limits;
+	uint32_t remember_s; /* how long an acknowledgement holds; 0: the rule asks for none */
 	unsigned line;
 };
 
 size_t snapshot_rules(const struct snapshot *s);
 void snapshot_rule(const struct snapshot *s, size_t i, struct rule_view *out);
+/* What a person may choose from who acknowledges under the rule: its purposes, else its purpose;
+ * returns how many, at most cap. */
+size_t snapshot_rule_purposes(const struct snapshot *s, size_t i, struct span *out, size_t cap);
+/* The code of conduct, a line or an http(s) URL; empty: none is named. */
+struct span snapshot_conduct(const struct snapshot *s);
 size_t snapshot_roles(const struct snapshot *s);
 struct span snapshot_role(const struct snapshot *s, size_t i);
 size_t snapshot_services(const struct snapshot *s);
@@ -152,7 +201,22 @@ enum address_state {
 	ADDRESS_KNOWN,
 	ADDRESS_OUTSIDE /* explain without --address: assumed public, country unknown */
 };
-enum spent_state { SPENT_NO, SPENT_YES };
+enum spent_state {
+	SPENT_UNKNOWN, /* nobody asked yet */
+	SPENT_NO,
+	SPENT_YES,
+	SPENT_UNTOLD /* totals of other nodes are missing, and the rule denies without them */
+};
+
+/* How the person stands under one rule, as far as the caller was asked (NEED_ACK, NEED_LIMIT). */
+struct standing_facts {
+	uint16_t rule;
+	bool asked_ack, acked;
+	enum spent_state spent;
+	enum limit_kind kind; /* if spent: what */
+	uint32_t retry_s;     /* if spent: when to come again */
+	uint32_t spent_for_s; /* if spent: since how long */
+};
 
 struct facts {
 	int64_t now_s; /* UTC */
@@ -165,13 +229,13 @@ struct facts {
 	enum address_state address_state;
 	struct addr address;
 	bool address_is_self; /* one of stile's own listeners, with this port */
-	uint8_t limits;	      /* what is known of limits, by rule */
-	struct {
-		uint16_t rule;
-		uint8_t spent;	  /* enum spent_state */
-		uint32_t retry_s; /* if spent: when to come again */
-	} limit[POLICY_LIMITS_MAX];
-	bool limits_unspent; /* explain and tests: every limit counts as not spent */
+	uint8_t standings;    /* of how many rules the standing is known */
+	struct standing_facts standing[POLICY_STANDINGS_MAX];
+	bool open; /* the access is open already and judged again: nothing is taken, and grace holds
+		    */
+	bool limits_unspent; /* explain and tests: where no standing says otherwise, nothing is
+				spent … */
+	bool all_acked;	     /* … and everything acknowledged */
 	bool observe_all;    /* break-glass: what the rules refuse is only noted */
 };
 
@@ -180,7 +244,8 @@ enum need {
 	NEED_NONE,
 	NEED_IDENTITY,
 	NEED_ADDRESS, /* also for countries: the snapshot knows an address's country */
-	NEED_LIMIT    /* of `rule`: take one from it and say whether it was spent */
+	NEED_ACK,     /* of `rule`: is there an acknowledgement that holds? */
+	NEED_LIMIT    /* of `rule`: is one of its limits spent? Where none is, take one request */
 };
 enum reason {
 #define REASON(name, word, status, text) REASON_##name,
@@ -193,13 +258,14 @@ struct verdict {
 	enum decision decision;
 	enum need need;
 	enum reason reason;
-	int32_t rule;	  /* index of the deciding rule (or of NEED_LIMIT); -1: none */
-	int32_t role;	  /* the role through which it holds; where the rule names none, the first
-			     role that holds; -1: none */
-	uint64_t roles;	  /* all roles that hold, networks included */
-	char country[3];  /* of the address, "" if unknown */
-	uint32_t retry_s; /* for a spent limit */
-	uint8_t seen;	  /* observing rules that would have decided, in order */
+	int32_t rule;	 /* index of the deciding rule (or of a need for its standing); -1: none */
+	int32_t role;	 /* the role through which it holds; where the rule names none, the first
+			    role that holds; -1: none */
+	uint64_t roles;	 /* all roles that hold, networks included */
+	char country[3]; /* of the address, "" if unknown */
+	enum limit_kind limit; /* that is spent and led to this; LIMIT_COUNT: none */
+	uint32_t retry_s;      /* for a spent limit */
+	uint8_t seen;	       /* observing rules that would have decided, in order */
 	uint16_t seen_rule[POLICY_SEEN_MAX];
 };
 
@@ -214,7 +280,7 @@ enum condition {
 	COND_EXCEPT,
 	COND_ROLES,
 	COND_COUNTRY,
-	COND_LIMIT_NEXT, /* reserved: spent, the next rule decides */
+	COND_LIMIT_NEXT, /* spent: the next rule decides */
 	COND_NOT_REACHED
 };
 struct trace {
@@ -232,10 +298,16 @@ const char *condition_text(enum condition c);
  * host is its own address for conditions; ADDRESS_KNOWN is still asked for before an allow, because
  * only the caller knows its own listeners. `t` may be NULL.
  *
+ * A rule that coaches needs a person: without a login it denies. Where the person has acknowledged
+ * it is as a rule that allows. Acknowledgements are asked for after the guard, limits last. A spent
+ * limit denies, asks for an acknowledgement, or leaves the answer to the next rule, as the rule
+ * says.
+ *
  * Under facts.observe_all rules that deny are as if they observed, a limit that is spent lets
- * through, and where no rule allows the answer is an allow all the same, with reason OBSERVE_ALL
- * and those rules in `seen`. Needs, logins among them, and the guard hold as ever: an address
- * inside is open only through a rule that allows it by name. Who could log in is asked to first. */
+ * through, what coaches counts as acknowledged, and where no rule allows the answer is an allow all
+ * the same, with reason OBSERVE_ALL and those rules in `seen`. Needs, logins among them, and the
+ * guard hold as ever: an address inside is open only through a rule that allows it by name. Who
+ * could log in is asked to first. */
 void policy_evaluate(
 	const struct snapshot *s, const struct facts *f, struct verdict *v, struct trace *t);
 
@@ -245,6 +317,25 @@ void policy_evaluate(
 /* The role mask of a person by name and groups; roles by network are evaluate's. */
 uint64_t policy_roles(
 	const struct snapshot *s, struct span user, const struct span *groups, size_t n);
+/* --- what holds for somebody now, and until when (outlook.c) --------------------------------- */
+
+struct rule_now {
+	bool for_you;	 /* one of its roles holds, or it names none */
+	bool open;	 /* its schedule holds */
+	int64_t until_s; /* when that of the schedule changes next, UTC; 0: never */
+};
+
+/* Of the facts only who, from where and when are looked at. */
+void policy_rule_now(
+	const struct snapshot *s, const struct facts *f, size_t rule, struct rule_now *out);
+/* What the rule is for, as people read it: "#social, facebook, .example.org except intranet";
+ * "everything" where it names nothing. */
+void policy_rule_to(const struct snapshot *s, size_t rule, struct buf *out);
+/* The next moment at which the schedule of any rule begins or ends; 0: none. */
+int64_t policy_next_edge(const struct snapshot *s, int64_t now_s);
+/* The moment at which the local day of now_s began, and that at which it ends. */
+void policy_day_bounds(const struct snapshot *s, int64_t now_s, int64_t *from_s, int64_t *to_s);
+
 /* "GB", or "" if unknown; out has 3 bytes. */
 void policy_country(const struct snapshot *s, const struct addr *a, char out[3]);
 

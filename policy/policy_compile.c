@@ -62,6 +62,7 @@ bool model_compile(struct model *m, struct buf *out, struct err *e)
 	head.flags = m->flags;
 	head.zone = m->zone;
 	head.catalogue = m->catalogue;
+	head.conduct = m->conduct;
 	head.inside = m->inside;
 	head.ports = m->ports;
 	sum_up_roles(m, &head);

@@ -58,6 +58,12 @@ static bool load_tls_only(const struct load *l, const struct conf_node *root)
 	return true;
 }
 
+/* Shown to people, and followed by them where it is a URL: nothing else may be made a link. */
+static bool load_conduct(const struct load *l, const struct conf_node *root)
+{
+	return load_text(l, root, "conduct", &l->m->conduct);
+}
+
 static bool load_geo(const struct load *l, const struct conf_node *root)
 {
 	const char *file = NULL;
@@ -209,6 +215,7 @@ static bool load_all(const struct load *l, struct conf *catalogue)
 	ok = load_prefixes(l, root, "inside", &l->m->inside) && ok;
 	ok = load_top_ports(l, root) && ok;
 	ok = load_tls_only(l, root) && ok;
+	ok = load_conduct(l, root) && ok;
 	ok = load_geo(l, root) && ok;
 	ok = load_roles(l, root) && ok;
 	ok = load_schedules(l, root) && ok;

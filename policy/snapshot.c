@@ -198,6 +198,20 @@ static bool rule_texts_fit(const struct snapshot *s, const struct snap_rule *r)
 	       text_in(s, r->risk_owner) && text_in(s, r->review) && source_in(s, &r->source);
 }
 
+static bool limits_fit(const struct snap_limits *l)
+{
+	return l->warn <= 100 && l->when_spent <= WHEN_SPENT_NEXT &&
+	       l->without_redis <= WITHOUT_REDIS_ALLOW;
+}
+
+static bool purposes_fit(const struct snapshot *s)
+{
+	size_t n;
+	const struct text *v = snapshot_at_PURPOSE(s, &n);
+
+	return texts_in(s, v, n);
+}
+
 static bool rules_fit(const struct snapshot *s)
 {
 	size_t n;
@@ -209,7 +223,8 @@ static bool rules_fit(const struct snapshot *s)
 		if (!role_mask_fits(s, r->roles) || !list_fits(s, &r->to) ||
 			!list_fits(s, &r->except) || !run_in(s, r->ports, SECTION_PORT) ||
 			!run_in(s, r->countries, SECTION_COUNTRY) || !rule_texts_fit(s, r) ||
-			r->action > RULE_DENY || r->record > RECORD_NONE ||
+			!run_in(s, r->purposes, SECTION_PURPOSE) || !limits_fit(&r->limits) ||
+			r->action > RULE_COACH || r->record > RECORD_NONE ||
 			(r->schedule != SNAPSHOT_NONE &&
 				r->schedule >= s->section[SECTION_SCHEDULE].n))
 			return false;
@@ -296,7 +311,7 @@ static bool geo_fits(const struct snapshot *s)
 
 static bool header_fits(const struct snapshot *s)
 {
-	return text_in(s, s->zone) && text_in(s, s->catalogue) &&
+	return text_in(s, s->zone) && text_in(s, s->catalogue) && text_in(s, s->conduct) &&
 	       run_in(s, s->inside, SECTION_PREFIX) && run_in(s, s->ports, SECTION_PORT) &&
 	       role_mask_fits(s, s->everyone | s->by_person | s->by_network);
 }
@@ -308,9 +323,9 @@ static const struct check {
 	{"schedule windows", windows_fit}, {"role members", members_fit}, {"roles", roles_fit},
 	{"schedules", schedules_fit}, {"categories", categories_fit}, {"services", services_fit},
 	{"categories of services", service_categories_fit}, {"countries", countries_fit},
-	{"items", items_fit}, {"targets", targets_fit}, {"rules", rules_fit},
-	{"name slots", slots_fit}, {"names", names_fit}, {"tags", tags_fit}, {"geo", geo_fits},
-	{"header", header_fits}};
+	{"items", items_fit}, {"targets", targets_fit}, {"purposes", purposes_fit},
+	{"rules", rules_fit}, {"name slots", slots_fit}, {"names", names_fit}, {"tags", tags_fit},
+	{"geo", geo_fits}, {"header", header_fits}};
 
 /* Every section lies inside the block, aligned. */
 static bool sections_fit(const struct snapshot *s, size_t n)
@@ -366,6 +381,22 @@ size_t snapshot_rules(const struct snapshot *s)
 	return s->section[SECTION_RULE].n;
 }
 
+static struct limits_view limits_of(const struct snap_limits *l)
+{
+	return (struct limits_view){.minutes = l->minutes,
+		.bytes = l->bytes,
+		.requests = {.interval_us = l->requests.interval_us,
+			.burst = l->requests.burst,
+			.count = l->requests.count,
+			.period_s = l->requests.period_s},
+		.tunnels = l->tunnels,
+		.bandwidth = l->bandwidth,
+		.warn = l->warn,
+		.when_spent = (enum when_spent)l->when_spent,
+		.grace_s = l->grace_s,
+		.without_redis = (enum without_redis)l->without_redis};
+}
+
 void snapshot_rule(const struct snapshot *s, size_t i, struct rule_view *out)
 {
 	assert(i < snapshot_rules(s));
@@ -383,11 +414,32 @@ void snapshot_rule(const struct snapshot *s, size_t i, struct rule_view *out)
 		.record = (enum rule_record)r->record,
 		.observe = r->flags & RULE_OBSERVE,
 		.opaque = r->flags & RULE_OPAQUE,
-		.requests = {.interval_us = r->requests.interval_us,
-			.burst = r->requests.burst,
-			.count = r->requests.count,
-			.period_s = r->requests.period_s},
+		.limits = limits_of(&r->limits),
+		.remember_s = r->remember_s,
 		.line = r->source.line};
+}
+
+size_t snapshot_rule_purposes(const struct snapshot *s, size_t i, struct span *out, size_t cap)
+{
+	assert(i < snapshot_rules(s));
+	const struct snap_rule *r = &snapshot_at_RULE(s, NULL)[i];
+	const struct text *v = snapshot_at_PURPOSE(s, NULL) + r->purposes.first;
+	size_t n = r->purposes.n;
+
+	if (n == 0) {
+		v = &r->purpose;
+		n = r->purpose.n > 0;
+	}
+	if (n > cap)
+		n = cap;
+	for (size_t k = 0; k < n; k++)
+		out[k] = snapshot_span(s, v[k]);
+	return n;
+}
+
+struct span snapshot_conduct(const struct snapshot *s)
+{
+	return snapshot_span(s, s->conduct);
 }
 
 size_t snapshot_roles(const struct snapshot *s)

@@ -15,7 +15,7 @@
 #include <assert.h>
 
 #define SNAPSHOT_MAGIC	 UINT64_C(0x31706e73656c6974) /* "tilesnp1" in memory, little-endian */
-#define SNAPSHOT_VERSION 1u
+#define SNAPSHOT_VERSION 2u
 #define SNAPSHOT_NONE	 UINT32_MAX /* no such index */
 
 enum section {
@@ -132,6 +132,14 @@ struct snap_rate {
 	uint32_t burst, count, period_s, pad;
 };
 
+/* struct limits_view without a hole. */
+struct snap_limits {
+	uint64_t bytes, bandwidth;
+	struct snap_rate requests;
+	uint32_t minutes, tunnels, grace_s;
+	uint8_t warn, when_spent, without_redis, pad;
+};
+
 #define RULE_OBSERVE 1u /* mode = "observe" */
 #define RULE_OPAQUE  2u
 #define RULE_EMBEDS  4u
@@ -147,7 +155,10 @@ struct snap_rule {
 	uint8_t action; /* enum rule_action */
 	uint8_t record; /* enum rule_record */
 	uint8_t pad[6];
-	struct snap_rate requests;
+	struct snap_limits limits;
+	uint32_t remember_s;
+	uint32_t pad2;
+	struct run purposes; /* SECTION_PURPOSE */
 	struct source source;
 	struct text message, purpose, owner, benefit, risk, risk_owner, review;
 };
@@ -198,6 +209,7 @@ struct snapshot {
 	uint64_t by_network;   /* roles with networks */
 	struct text zone;      /* its name */
 	struct text catalogue; /* version of the built-in catalogue */
+	struct text conduct;   /* the code of conduct */
 	struct run inside;     /* SECTION_PREFIX */
 	struct run ports;      /* SECTION_PORT */
 	struct {
@@ -226,11 +238,14 @@ static inline struct span snapshot_span(const struct snapshot *s, struct text t)
 /* The zone's steps, at least one. */
 const struct zone_step *snapshot_zone_steps(const struct snapshot *s, size_t *n);
 
+/* --- evaluate.c --- */
+
+/* All roles that hold: the person's, and those of the client's network. */
+uint64_t facts_roles(const struct snapshot *s, const struct facts *f);
+
 /* --- names.c --- */
 
 /* The entry of exactly this name, or NULL. */
 const struct name_entry *snapshot_name(const struct snapshot *s, struct span name);
-
-
 
 #endif

@@ -28,6 +28,28 @@ const struct reason_info *reason_info(enum reason r)
 	return &infos[r];
 }
 
+const char *action_word(enum rule_action a)
+{
+	static const char *const words[] = {
+		[RULE_ALLOW] = "allow", [RULE_DENY] = "deny", [RULE_COACH] = "coach"};
+
+	assert((unsigned)a <= RULE_COACH);
+	return words[a];
+}
+
+const char *limit_word(enum limit_kind k)
+{
+	static const char *const words[LIMIT_COUNT + 1] = {
+#define LIMIT(name, word, text) [LIMIT_##name] = word,
+#include "limits.def"
+#undef LIMIT
+		[LIMIT_COUNT] = "none",
+	};
+
+	assert((unsigned)k <= LIMIT_COUNT);
+	return words[k];
+}
+
 const char *decision_word(enum decision d)
 {
 	switch (d) {
@@ -61,7 +83,7 @@ const char *condition_text(enum condition c)
 	case COND_COUNTRY:
 		return "not for this country";
 	case COND_LIMIT_NEXT:
-		return "the limit is spent";
+		return "its limit is spent";
 	case COND_NOT_REACHED:
 		return "not reached";
 	}

@@ -133,28 +133,48 @@ enum step decide_resolved(struct conn *c)
 	return conn_move(c, STATE_DECIDE);
 }
 
-/* --- how much is left ------------------------------------------------------------------------- */
+/* --- how the person stands under a rule --------------------------------------------------------
+ */
 
-/* False: more rules with limits than the facts hold; the policy's compiler bounds them. */
+/* What is known of that rule's standing, made if there is nothing; NULL: more rules than the facts
+ * hold. */
+static struct standing_facts *standing(struct facts *f, int32_t rule)
+{
+	for (size_t i = 0; i < f->standings; i++)
+		if (f->standing[i].rule == rule)
+			return &f->standing[i];
+	if (f->standings == POLICY_STANDINGS_MAX)
+		return NULL;
+	f->standing[f->standings] = (struct standing_facts){.rule = (uint16_t)rule};
+	return &f->standing[f->standings++];
+}
+
+static bool ask_ack(struct conn *c, const struct verdict *v)
+{
+	struct standing_facts *st = standing(&c->rq->facts, v->rule);
+
+	if (!st)
+		return false;
+	st->asked_ack = true;
+	return true;
+}
+
 static bool ask_limit(struct conn *c, const struct verdict *v)
 {
 	struct request *rq = c->rq;
-	struct facts *f = &rq->facts;
+	struct standing_facts *st = standing(&rq->facts, v->rule);
 	struct rule_view rule;
-	uint32_t retry = 0;
-	bool within;
 	/* without a login all of a network's people share the rate of the rule */
 	struct span person = span_str(*c->access.person ? c->access.person : "-");
+	bool within;
 
-	if (f->limits == POLICY_LIMITS_MAX)
+	if (!st)
 		return false;
 	snapshot_rule(rq->bundle->policy, (size_t)v->rule, &rule);
-	within = usage_rate_take(
-		c->w->usage, person, rule.name, &rule.requests, clock_mono_us(), &retry);
-	f->limit[f->limits].rule = (uint16_t)v->rule;
-	f->limit[f->limits].spent = within ? SPENT_NO : SPENT_YES;
-	f->limit[f->limits].retry_s = retry;
-	f->limits++;
+	within = usage_rate_take(c->w->usage, person, rule.name, &rule.limits.requests,
+		clock_mono_us(), &st->retry_s);
+	st->spent = within ? SPENT_NO : SPENT_YES;
+	st->kind = LIMIT_REQUESTS;
 	return true;
 }
 
@@ -168,9 +188,9 @@ static enum decision judge(struct conn *c, struct verdict *v)
 
 	for (;;) {
 		policy_evaluate(rq->bundle->policy, &rq->facts, v, NULL);
-		if (v->decision != DECISION_NEED || v->need != NEED_LIMIT)
+		if (v->decision != DECISION_NEED || (v->need != NEED_LIMIT && v->need != NEED_ACK))
 			return v->decision;
-		if (!ask_limit(c, v)) {
+		if (!(v->need == NEED_ACK ? ask_ack : ask_limit)(c, v)) {
 			v->decision = DECISION_DENY;
 			v->reason = REASON_LIMIT;
 			return v->decision;

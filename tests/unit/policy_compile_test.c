@@ -122,10 +122,10 @@ static void a_snapshot_says_what_the_policy_said(void **state)
 	assert_int_equal(r.record, RECORD_HOST);
 	assert_false(r.observe);
 	assert_true(r.opaque);
-	assert_int_equal(r.requests.interval_us, 1000000);
-	assert_int_equal(r.requests.burst, 15);
-	assert_int_equal(r.requests.count, 60);
-	assert_int_equal(r.requests.period_s, 60);
+	assert_int_equal(r.limits.requests.interval_us, 1000000);
+	assert_int_equal(r.limits.requests.burst, 15);
+	assert_int_equal(r.limits.requests.count, 60);
+	assert_int_equal(r.limits.requests.period_s, 60);
 	assert_int_equal(r.line, 12);
 
 	snapshot_rule(s, 1, &r);
@@ -133,7 +133,7 @@ static void a_snapshot_says_what_the_policy_said(void **state)
 	assert_int_equal(r.record, RECORD_NONE);
 	assert_true(r.observe);
 	assert_false(r.opaque);
-	assert_int_equal(r.requests.interval_us, 0);
+	assert_int_equal(r.limits.requests.interval_us, 0);
 	assert_int_equal(r.message.n, 0);
 	buf_free(&b);
 }
@@ -299,7 +299,7 @@ static void every_index_out_of_range_is_refused(void **state)
 		{"rule's schedule",
 			at_section(s, SECTION_RULE, offsetof(struct snap_rule, schedule)), 7},
 		{"rule's action", at_section(s, SECTION_RULE, offsetof(struct snap_rule, action)),
-			2},
+			3},
 		{"rule's record", at_section(s, SECTION_RULE, offsetof(struct snap_rule, action)),
 			3 << 8},
 		{"rule's review", at_section(s, SECTION_RULE, offsetof(struct snap_rule, review.n)),

@@ -59,7 +59,7 @@ static void set_address(const char *text, struct facts *f)
 
 static void describe(const struct snapshot *s, const struct verdict *v, char *out, size_t cap)
 {
-	static const char *const needs[] = {"none", "identity", "address", "limit"};
+	static const char *const needs[] = {"none", "identity", "address", "ack", "limit"};
 	const char *rule = "-", *role = "-";
 	size_t rule_n = 1, role_n = 1;
 
@@ -644,9 +644,9 @@ static void while_all_is_observed_only_the_rules_give_way(void **state)
 		ask(s, &row, &a);
 		a.f.observe_all = true;
 		a.f.limits_unspent = !v[i].spent;
-		a.f.limits = 1;
-		a.f.limit[0].rule = 3;
-		a.f.limit[0].spent = SPENT_YES;
+		if (v[i].spent)
+			a.f.standing[a.f.standings++] = (struct standing_facts){
+				.rule = 3, .spent = SPENT_YES, .kind = LIMIT_REQUESTS};
 		policy_evaluate(s, &a.f, &got, NULL);
 		describe(s, &got, text, sizeof text);
 		for (size_t k = 0; k < got.seen; k++)
@@ -692,21 +692,19 @@ static void limits_are_asked_last_and_deny_when_spent(void **state)
 	assert_int_equal(got.rule, 1);
 
 	/* what is known of another rule's limit is not known of this one's */
-	a.f.limits = 1;
-	a.f.limit[0].rule = 0;
-	a.f.limit[0].spent = SPENT_YES;
+	a.f.standings = 1;
+	a.f.standing[0] = (struct standing_facts){.rule = 0, .spent = SPENT_YES};
 	policy_evaluate(s, &a.f, &got, NULL);
 	assert_int_equal(got.need, NEED_LIMIT);
 
-	a.f.limits = 2;
-	a.f.limit[1].rule = 1;
-	a.f.limit[1].spent = SPENT_NO;
+	a.f.standings = 2;
+	a.f.standing[1] = (struct standing_facts){.rule = 1, .spent = SPENT_NO};
 	policy_evaluate(s, &a.f, &got, NULL);
 	assert_int_equal(got.decision, DECISION_ALLOW);
 	assert_int_equal(got.need, NEED_NONE);
 
-	a.f.limit[1].spent = SPENT_YES;
-	a.f.limit[1].retry_s = 17;
+	a.f.standing[1] = (struct standing_facts){
+		.rule = 1, .spent = SPENT_YES, .kind = LIMIT_REQUESTS, .retry_s = 17};
 	policy_evaluate(s, &a.f, &got, NULL);
 	assert_int_equal(got.decision, DECISION_DENY);
 	assert_int_equal(got.reason, REASON_LIMIT);
@@ -714,6 +712,7 @@ static void limits_are_asked_last_and_deny_when_spent(void **state)
 	assert_int_equal(got.retry_s, 17);
 
 	a.f.limits_unspent = true;
+	a.f.standings = 0;
 	policy_evaluate(s, &a.f, &got, NULL);
 	assert_int_equal(got.decision, DECISION_ALLOW);
 

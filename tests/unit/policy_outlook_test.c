@@ -1,0 +1,147 @@
+/* When a schedule begins or ends next, against a look at every minute; and what rules are for. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "policy_scratch.h"
+
+static const char *const schedules[] = {"Mon-Fri 08:00-18:00", "Sun 01:30-02:30", "00:00-24:00",
+	"Sat-Mon 22:00-02:00", "Sun", "Mon 00:00-00:01; Sun 23:59-24:00", "Sun 01:00-02:00"};
+
+static const char *policy_with(const char *zone, const char *schedule, char *out, size_t n)
+{
+	snprintf(out, n,
+		"zone = \"%s\"; schedules: { a = \"%s\"; unused = \"04:00-05:00\"; };"
+		"rules = ( { name = \"r\"; schedule = \"a\"; action = \"allow\"; } );",
+		zone, schedule);
+	return out;
+}
+
+static bool open_at(const struct snapshot *s, int64_t at)
+{
+	struct facts f = {.now_s = at};
+	struct rule_now now;
+
+	policy_rule_now(s, &f, 0, &now);
+	return now.open;
+}
+
+/* By looking at every minute of two weeks. */
+static int64_t look_for_edge(const struct snapshot *s, int64_t from)
+{
+	bool now = open_at(s, from);
+
+	for (int64_t at = from / 60 * 60 + 60; at < from + 14 * 86400; at += 60)
+		if (open_at(s, at) != now)
+			return at;
+	return 0;
+}
+
+static void check(const char *zone, const char *schedule, const char *day)
+{
+	char text[400];
+	struct buf b = {0};
+	const struct snapshot *s =
+		snapshot_of_text(policy_with(zone, schedule, text, sizeof text), &b);
+	struct rule_now now;
+	int64_t start;
+
+	assert_true(snapshot_parse_time(s, span_str(day), &start));
+	for (int64_t at = start; at < start + 8 * 86400; at += 3 * 3600 + 17 * 60 + 13) {
+		struct facts f = {.now_s = at};
+		int64_t want = look_for_edge(s, at);
+
+		policy_rule_now(s, &f, 0, &now);
+		if (now.until_s != want)
+			fail_msg("%s, \"%s\", at %lld: %lld, expected %lld", zone, schedule,
+				(long long)at, (long long)now.until_s, (long long)want);
+		assert_true(policy_next_edge(s, at) == want);
+	}
+	buf_free(&b);
+}
+
+/* 2026-03-29 and 2026-10-25: the clocks of Europe change. */
+static void edges_are_those_of_every_minute(void **state)
+{
+	static const char *const days[] = {"2026-01-05", "2026-03-27", "2026-10-23"};
+	(void)state;
+
+	for (size_t i = 0; i < sizeof schedules / sizeof *schedules; i++)
+		for (size_t k = 0; k < 3; k++)
+			check("Europe/London", schedules[i], days[k]);
+	check("Asia/Kathmandu", schedules[0], days[0]);
+	check("America/New_York", schedules[1], "2026-03-06");
+}
+
+static void days_have_23_24_and_25_hours(void **state)
+{
+	static const struct {
+		const char *at;
+		int hours;
+	} v[] = {{"2026-03-28 23:59", 24}, {"2026-03-29 12:00", 23}, {"2026-10-25 00:00", 25},
+		{"2026-10-25 23:00", 25}, {"2026-10-26 00:00", 24}};
+	char text[400];
+	struct buf b = {0};
+	const struct snapshot *s =
+		snapshot_of_text(policy_with("Europe/London", "Sun", text, sizeof text), &b);
+	(void)state;
+
+	for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
+		int64_t at, from, to;
+
+		assert_true(snapshot_parse_time(s, span_str(v[i].at), &at));
+		policy_day_bounds(s, at, &from, &to);
+		assert_true(from <= at && at < to);
+		assert_int_equal(to - from, v[i].hours * 3600);
+	}
+	buf_free(&b);
+}
+
+static void what_a_rule_is_for_is_said_as_it_was_written(void **state)
+{
+	static const char *const want[] = {
+		"#social, .below.example, 203.0.113.0/24, exact.example, facebook except intranet",
+		"everything", "2001:db8::1"};
+	static const char text[] =
+		"rules = ( { name = \"a\"; to = [\"#social\", \"facebook\", \"exact.example\", "
+		"\".below.example\", \"203.0.113.0/24\"]; except = [\"host:intranet\"]; action = "
+		"\"allow\"; },"
+		"{ name = \"b\"; action = \"deny\"; },"
+		"{ name = \"c\"; to = [\"2001:db8::1\"]; action = \"allow\"; } );";
+	struct buf b = {0}, out = {0};
+	const struct snapshot *s = snapshot_of_text(text, &b);
+	(void)state;
+
+	for (size_t i = 0; i < 3; i++) {
+		char words[6][40];
+		size_t n = 0, all = 0;
+
+		out.n = 0;
+		policy_rule_to(s, i, &out);
+		/* the order is the compiler's */
+		for (struct span rest = span_str(want[i]); rest.p; n++) {
+			struct span word = span_trim(span_cut(&rest, ','));
+
+			assert_true(span_copy(word, words[n], sizeof words[n]));
+			all += word.n + 2;
+			if (!memmem(out.p, out.n, word.p, memchr(word.p, ' ', word.n) ? 8 : word.n))
+				fail_msg("\"%s\" is not in \"%.*s\"", words[n], (int)out.n, out.p);
+		}
+		assert_int_equal(out.n, all - 2);
+	}
+	buf_free(&out);
+	buf_free(&b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(edges_are_those_of_every_minute),
+		cmocka_unit_test(days_have_23_24_and_25_hours),
+		cmocka_unit_test(what_a_rule_is_for_is_said_as_it_was_written),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
