@@ -1,10 +1,9 @@
 /*
  * The life of a connection, in one screen:
  *
- *   (TLS →) HEAD → DECIDE ⇄ { IDENTIFY, RESOLVE } → RECORD → CONNECT → HELLO → RELAY  (CONNECT)
- *                                                           → FORWARD → HEAD    (http requests)
- *   any of them → REPLY → HEAD or LINGER                                        (refused, failed)
- *   any of them → CLOSED, through conn_leave and with a reason
+ *   (PROXY_HEADER →) (TLS →) HEAD → DECIDE ⇄ { IDENTIFY, RESOLVE } → RECORD → CONNECT → HELLO →
+ * RELAY  (CONNECT) → FORWARD → HEAD    (http requests) any of them → REPLY → HEAD or LINGER
+ * (refused, failed) any of them → CLOSED, through conn_leave and with a reason
  *
  * Callbacks of libraries note their result and call conn_step; conn_step runs the step of the
  * present state until one has to wait.
@@ -12,6 +11,7 @@
 #include "conn.h"
 
 #include "clock.h"
+#include "listener.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -90,9 +90,9 @@ enum step conn_move(struct conn *c, enum conn_state to)
 	return STEP_ON;
 }
 
-void conn_accept(struct worker *w, int fd, struct tls_server *tls, const struct addr *client,
-	const struct addr *local)
+void conn_accept(struct listener *l, int fd, const struct addr *client, const struct addr *local)
 {
+	struct worker *w = l->w;
 	struct conn *c = calloc(1, sizeof *c);
 
 	if (!c) {
@@ -101,6 +101,7 @@ void conn_accept(struct worker *w, int fd, struct tls_server *tls, const struct 
 	}
 	c->w = w;
 	c->since_ms = clock_mono_ms();
+	c->listener = (uint8_t)(l - w->listener);
 	c->client = *client;
 	c->local = *local;
 	flow_init(&c->up, CLIENT);
@@ -114,11 +115,9 @@ void conn_accept(struct worker *w, int fd, struct tls_server *tls, const struct 
 	w->conns = c;
 	w->n_conns++;
 	endpoint_want(c, CLIENT, LOOP_READ);
-	conn_move(c, tls ? STATE_TLS : STATE_HEAD);
-	if (!tls)
-		return;
-	c->side[CLIENT].tls = tls_accept(tls, fd);
-	if (!c->side[CLIENT].tls)
+	if (listener_balancer(l, client))
+		conn_move(c, STATE_PROXY_HEADER);
+	else if (!greet_begin(c))
 		conn_end(c, END_NO_MEMORY);
 }
 

@@ -106,6 +106,7 @@ struct conn {
 	struct worker *w;
 	struct conn *next, *prev; /* all of the worker */
 	uint8_t state;
+	uint8_t listener; /* that accepted it: its place in the worker's */
 	bool stepping, woken, late, draining;
 	bool served;	  /* a request before the present one */
 	bool origin_kept; /* the origin's connection may serve the next request */
@@ -117,15 +118,14 @@ struct conn {
 	uint8_t ending;	    /* of a tunnel: the end_reason of the direction that ended first */
 	struct request *rq; /* NULL: between requests, or a tunnel */
 	struct access access;
-	struct addr client;
-	struct addr local; /* own address of this connection */
+	struct addr client; /* as a balancer told it, where one did */
+	struct addr local;  /* own address of this connection */
 	struct addr origin;
 	uint16_t origin_port;
 };
 
-/* Takes the accepted descriptor. `tls`: of the listener; NULL: plain. */
-void conn_accept(struct worker *w, int fd, struct tls_server *tls, const struct addr *client,
-	const struct addr *local);
+/* Takes the descriptor that the listener accepted. */
+void conn_accept(struct listener *l, int fd, const struct addr *client, const struct addr *local);
 /* Runs the connection as far as it goes. The only function that runs steps; never entered twice. */
 void conn_step(struct conn *c);
 /* Moves to a state and sets its timer. */
@@ -146,7 +146,11 @@ void conn_drop_request(struct conn *c);
 
 /* --- the rooms: steps by the name in states.def ----------------------------------------------- */
 
-/* greet.c: TLS with the client */
+/* greet.c: a balancer's word, then TLS with the client */
+enum step greet_balancer(struct conn *c);
+enum step greet_balancer_late(struct conn *c);
+/* The client's own first bytes are next: moves to TLS or HEAD. False: no memory. */
+bool greet_begin(struct conn *c);
 enum step greet_client(struct conn *c);
 enum step greet_late(struct conn *c);
 

@@ -39,6 +39,13 @@ enum portal_page {
 	PORTAL_COUNT
 };
 
+enum drop {
+#define DROP(name, word, text) DROP_##name,
+#include "drops.def"
+#undef DROP
+	DROP_COUNT
+};
+
 /* Upper bounds of the buckets in microseconds; one more holds the rest. */
 #define LAP_BUCKETS 12
 extern const uint32_t lap_bound_us[LAP_BUCKETS];
@@ -52,6 +59,7 @@ struct counters {
 	/* ever growing */
 	_Atomic uint64_t verdict[VERDICT_COUNT][REASON_COUNT];
 	_Atomic uint64_t end[END_COUNT];
+	_Atomic uint64_t drop[DROP_COUNT];
 	_Atomic uint64_t tunnels_begun;
 	_Atomic uint64_t portal[PORTAL_COUNT];
 	_Atomic uint64_t up, down;

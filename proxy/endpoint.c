@@ -122,6 +122,35 @@ ssize_t endpoint_read(struct conn *c, int side, void *p, size_t n)
 	return not_now() ? ENDPOINT_AGAIN : ENDPOINT_FAILED;
 }
 
+ssize_t endpoint_peek(struct conn *c, int side, void *p, size_t n)
+{
+	struct endpoint *end = &c->side[side];
+	ssize_t got;
+
+	if (!(end->ready & LOOP_READ))
+		return ENDPOINT_AGAIN;
+	do
+		got = recv(end->fd, p, n, MSG_PEEK);
+	while (got < 0 && errno == EINTR);
+	if (got >= 0)
+		return got;
+	end->ready &= (uint8_t)~LOOP_READ;
+	return not_now() ? ENDPOINT_AGAIN : ENDPOINT_FAILED;
+}
+
+void endpoint_skip(struct conn *c, int side, size_t n)
+{
+	char away[4096];
+
+	while (n) {
+		ssize_t got = recv(c->side[side].fd, away, n < sizeof away ? n : sizeof away, 0);
+
+		if (got <= 0 && errno != EINTR)
+			return;
+		n -= got > 0 ? (size_t)got : 0;
+	}
+}
+
 ssize_t endpoint_write(struct conn *c, int side, const void *p, size_t n)
 {
 	ssize_t sent;

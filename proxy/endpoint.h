@@ -38,6 +38,10 @@ void endpoint_rest(struct conn *c);
 
 /* Without waiting. AGAIN also where the loop has not said that there is something. */
 ssize_t endpoint_read(struct conn *c, int side, void *p, size_t n);
+/* The same, but the bytes stay where they are, of a plain socket; endpoint_skip takes n of them
+ * away. */
+ssize_t endpoint_peek(struct conn *c, int side, void *p, size_t n);
+void endpoint_skip(struct conn *c, int side, size_t n);
 /* Bytes taken, 0 if none are taken now, or ENDPOINT_FAILED. */
 ssize_t endpoint_write(struct conn *c, int side, const void *p, size_t n);
 /* Bytes are here that the loop does not tell of: read on. */

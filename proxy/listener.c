@@ -75,7 +75,7 @@ static bool take_one(struct listener *l)
 	if (getsockname(fd, (struct sockaddr *)&own, &own_n) == 0)
 		addr_from_sockaddr((struct sockaddr *)&own, &local, &port);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-	conn_accept(l->w, fd, l->tls, &client, &local);
+	conn_accept(l, fd, &client, &local);
 	return true;
 }
 
@@ -102,6 +102,14 @@ bool listener_start(struct listener *l, struct worker *w, int fd)
 	loop_init(&l->pause, w->loop, -1, 0, on_resume, l);
 	loop_add(&l->ev, -1);
 	return true;
+}
+
+bool listener_balancer(const struct listener *l, const struct addr *peer)
+{
+	for (size_t i = 0; i < l->balancers.n; i++)
+		if (prefix_has(&l->balancers.v[i], peer))
+			return true;
+	return false;
 }
 
 void listener_stop(struct listener *l)

@@ -83,6 +83,18 @@ static void put_CONNECTIONS(const struct page *p)
 	count(p, &p->sum->connections);
 }
 
+static void put_DROPPED(const struct page *p)
+{
+	static const char *const words[] = {
+#define DROP(name, word, text) word,
+#include "drops.def"
+#undef DROP
+	};
+
+	for (size_t i = 0; i < DROP_COUNT; i++)
+		labelled(p, "reason", words[i], (double)count_get(&p->sum->drop[i]));
+}
+
 static void put_TUNNELS_OPEN(const struct page *p)
 {
 	count(p, &p->sum->tunnels);

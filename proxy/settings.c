@@ -252,10 +252,29 @@ static bool path_of(const struct source *s, const struct conf_node *tls, const c
 	return ok || conf_error(s->conf, tls, s->problems, "listen: the path is too long");
 }
 
+static bool read_balancers(
+	const struct source *s, const struct conf_node *one, struct settings_balancers *to)
+{
+	const struct conf_node *list = NULL;
+
+	if (!conf_strings(s->conf, one, "proxy_protocol", &list, s->problems))
+		return false;
+	if (list && conf_len(list) > SETTINGS_BALANCERS)
+		return conf_error(s->conf, list, s->problems,
+			"listen: proxy_protocol names at most %d networks", SETTINGS_BALANCERS);
+	for (size_t i = 0; list && i < conf_len(list); i++)
+		if (!prefix_parse(span_str(conf_string_at(list, i)), &to->v[to->n++]))
+			return conf_error(s->conf, list, s->problems,
+				"listen: proxy_protocol: \"%s\" is no network such as "
+				"\"192.0.2.0/28\" or \"192.0.2.1\"",
+				conf_string_at(list, i));
+	return true;
+}
+
 static bool read_one_listen(
 	const struct source *s, const struct conf_node *one, struct settings_listen *to)
 {
-	static const char *const known[] = {"address", "tls", NULL};
+	static const char *const known[] = {"address", "tls", "proxy_protocol", NULL};
 	static const char *const tls_known[] = {"certificate", "key", NULL};
 	const struct conf_node *tls = NULL;
 	const char *text = NULL;
@@ -272,6 +291,7 @@ static bool read_one_listen(
 		return conf_error(s->conf, one, s->problems,
 			"listen: expected address = \"127.0.0.1:3128\" or \"[::1]:3128\"");
 	to->at.addr = host.addr;
+	ok = ok && read_balancers(s, one, &to->balancers);
 	if (!conf_group(s->conf, one, "tls", &tls, s->problems))
 		return false;
 	if (tls)

@@ -8,20 +8,28 @@
 #include "addr.h"
 #include "problem.h"
 
-#define SETTINGS_PATH_MAX 512
-#define SETTINGS_LISTEN	  16
-#define SETTINGS_SERVERS  8
-#define SETTINGS_NAMES	  8
+#define SETTINGS_PATH_MAX  512
+#define SETTINGS_LISTEN	   16
+#define SETTINGS_SERVERS   8
+#define SETTINGS_NAMES	   8
+#define SETTINGS_BALANCERS 16
 
 struct settings_address {
 	struct addr addr;
 	uint16_t port;
 };
 
+/* Whose PROXY protocol headers are believed. */
+struct settings_balancers {
+	struct prefix v[SETTINGS_BALANCERS];
+	size_t n;
+};
+
 /* An address to listen on; with certificate and key: over TLS. */
 struct settings_listen {
 	struct settings_address at;
 	char certificate[SETTINGS_PATH_MAX], key[SETTINGS_PATH_MAX]; /* "": plain */
+	struct settings_balancers balancers;
 };
 
 /* Host names, lower case. */

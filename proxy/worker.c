@@ -24,8 +24,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define TICK_MS	  1000
-#define SETUP_FDS 6   /* bundle, usage, logins, journal folder, counters, standing; then listeners \
+#define TICK_MS 1000
+#define SETUP_FDS                                                                                  \
+	6	      /* bundle, usage, logins, journal folder, counters, standing; then listeners \
 		       */
 #define CHECKPOINT 15 /* ticks between two tips told to the master */
 
@@ -501,6 +502,12 @@ static bool set_up(
 	if (!prepare(w, fds[0], m->generation, e) || !open_identity(w, w->next.bundle, fds[2], e))
 		return false;
 	put_in_force(w);
+	for (size_t i = 0, at; i < w->n_listeners; i++) {
+		const struct settings_listen *l = listen_setting(w, i, w->bundle->settings, &at);
+
+		if (l)
+			w->listener[i].balancers = l->balancers;
+	}
 	log_json(w->bundle->settings->log_json);
 	w->observe_until_ms = m->observe_until_ms;
 	w->metrics = w->bundle->settings->metrics;
