@@ -6,6 +6,7 @@
 #include "conf.h"
 #include "conf_text.h"
 #include "nearest.h"
+#include "units.h"
 
 #include <inttypes.h>
 #include <libconfig.h>
@@ -274,80 +275,22 @@ bool conf_int(const struct conf *c, const struct conf_node *g, const char *name,
 	return true;
 }
 
-struct unit {
-	const char *name;
-	uint64_t factor;
-};
-
-static const struct unit time_units[] = {
-	{"ms", 1},
-	{"s", 1000},
-	{"m", 60 * 1000},
-	{"h", 3600 * 1000},
-	{"d", 24 * 3600 * 1000},
-	{NULL, 0},
-};
-
-static const struct unit size_units[] = {
-	{"", 1},
-	{"B", 1},
-	{"K", 1u << 10},
-	{"k", 1u << 10},
-	{"KB", 1u << 10},
-	{"kB", 1u << 10},
-	{"KiB", 1u << 10},
-	{"M", 1u << 20},
-	{"MB", 1u << 20},
-	{"MiB", 1u << 20},
-	{"G", 1u << 30},
-	{"GB", 1u << 30},
-	{"GiB", 1u << 30},
-	{"T", UINT64_C(1) << 40},
-	{"TB", UINT64_C(1) << 40},
-	{"TiB", UINT64_C(1) << 40},
-	{NULL, 0},
-};
-
-/* Digits, spaces perhaps, a unit; the product is at most INT64_MAX. */
-static bool parse_units(const char *s, const struct unit *units, uint64_t *out)
+/* For messages. */
+static const char *duration_text(char out[32], int64_t ms)
 {
-	size_t digits = strspn(s, "0123456789");
-	const char *unit = s + digits + strspn(s + digits, " ");
-	uint64_t v;
+	struct buf b;
 
-	for (; units->name; units++)
-		if (strcmp(units->name, unit) == 0)
-			break;
-	if (!units->name || !span_u64(span_of(s, digits), INT64_MAX / units->factor, &v))
-		return false;
-	*out = v * units->factor;
-	return true;
+	buf_init_fixed(&b, out, 32);
+	units_put_duration(&b, ms);
+	return out;
 }
 
-bool conf_parse_duration(const char *s, int64_t *ms)
+static const char *size_text(char out[32], uint64_t bytes)
 {
-	uint64_t v;
+	struct buf b;
 
-	if (!parse_units(s, time_units, &v))
-		return false;
-	*ms = (int64_t)v;
-	return true;
-}
-
-bool conf_parse_size(const char *s, uint64_t *bytes)
-{
-	return parse_units(s, size_units, bytes);
-}
-
-/* A number in the largest of a few units that holds it whole, for messages. */
-static const char *in_units(char out[32], uint64_t v, const struct unit *units)
-{
-	const struct unit *best = units;
-
-	for (; units->name; units++)
-		if (v && v % units->factor == 0 && units->factor > best->factor)
-			best = units;
-	snprintf(out, 32, "%" PRIu64 "%s", v / best->factor, best->name);
+	buf_init_fixed(&b, out, 32);
+	units_put_size(&b, bytes);
 	return out;
 }
 
@@ -363,7 +306,7 @@ bool conf_duration(const struct conf *c, const struct conf_node *g, const char *
 	if (conf_kind(n) == CONF_STRING) {
 		const char *s = config_setting_get_string(native(n));
 
-		if (!conf_parse_duration(s, &ms))
+		if (!units_duration(span_str(s), &ms))
 			return conf_error(c, n, p,
 				"%s = \"%.40s\" is no duration: expected a number with ms, s, m, h "
 				"or "
@@ -376,8 +319,7 @@ bool conf_duration(const struct conf *c, const struct conf_node *g, const char *
 	}
 	if (ms < min_ms || ms > max_ms)
 		return conf_error(c, n, p, "%s is out of range: expected %s to %s", name,
-			in_units(low, (uint64_t)min_ms, time_units),
-			in_units(high, (uint64_t)max_ms, time_units));
+			duration_text(low, min_ms), duration_text(high, max_ms));
 	*out_ms = ms;
 	return true;
 }
@@ -395,11 +337,10 @@ bool conf_size(const struct conf *c, const struct conf_node *g, const char *name
 	if (conf_kind(n) == CONF_STRING) {
 		const char *s = config_setting_get_string(native(n));
 
-		if (!conf_parse_size(s, &v))
+		if (!units_size(span_str(s), &v))
 			return conf_error(c, n, p,
 				"%s = \"%.40s\" is no size: expected a number with K, M, G or T, "
-				"such "
-				"as \"64K\"",
+				"such as \"64K\", or with kB, MB, GB or TB",
 				name, s);
 	} else if (conf_kind(n) != CONF_INT) {
 		return wrong_kind(c, n, "a size such as \"64K\", or an integer of bytes", p);
@@ -409,7 +350,7 @@ bool conf_size(const struct conf *c, const struct conf_node *g, const char *name
 	}
 	if (negative || v < min || v > max)
 		return conf_error(c, n, p, "%s is out of range: expected %s to %s", name,
-			in_units(low, min, size_units), in_units(high, max, size_units));
+			size_text(low, min), size_text(high, max));
 	*out = v;
 	return true;
 }

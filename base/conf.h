@@ -46,10 +46,10 @@ bool conf_bool(const struct conf *c, const struct conf_node *g, const char *name
 	struct problems *p);
 bool conf_int(const struct conf *c, const struct conf_node *g, const char *name, int64_t min,
 	int64_t max, int64_t *out, struct problems *p);
-/* "30s", "5m", "8h", "14d", "250ms", or an integer of seconds; stored in milliseconds. */
+/* A duration (units.h), or an integer of seconds; stored in milliseconds. */
 bool conf_duration(const struct conf *c, const struct conf_node *g, const char *name,
 	int64_t min_ms, int64_t max_ms, int64_t *out_ms, struct problems *p);
-/* "64K", "10G", "512 MB" (powers of 1024), or an integer of bytes. */
+/* A size (units.h), or an integer of bytes. */
 bool conf_size(const struct conf *c, const struct conf_node *g, const char *name, uint64_t min,
 	uint64_t max, uint64_t *out, struct problems *p);
 /* A member that must be a group, list or array of strings (each checked); *out NULL if missing. */
@@ -71,8 +71,5 @@ bool conf_only(const struct conf *c, const struct conf_node *g, const char *cons
 /* An error at a node. Always false. */
 bool conf_error(const struct conf *c, const struct conf_node *n, struct problems *p,
 	const char *fmt, ...) __attribute__((format(printf, 4, 5)));
-
-bool conf_parse_duration(const char *s, int64_t *ms);
-bool conf_parse_size(const char *s, uint64_t *bytes);
 
 #endif

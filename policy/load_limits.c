@@ -5,14 +5,15 @@
  */
 #include "model.h"
 #include "rate.h"
+#include "units.h"
 
 #define REMEMBER_MIN_MS 60000
 #define REMEMBER_MAX_MS INT64_C(604800000)
 #define REMEMBER_MS	INT64_C(28800000)
 #define GRACE_MAX_MS	3600000
 #define BYTES_MAX	(UINT64_C(1) << 50)
-#define BANDWIDTH_MIN	1024
-#define BANDWIDTH_MAX	(UINT64_C(1) << 40)
+#define BANDWIDTH_MIN	1000
+#define BANDWIDTH_MAX	UINT64_C(1000000000000)
 #define TUNNELS_MAX	10000
 #define WARN_PERCENT	80
 
@@ -71,22 +72,17 @@ static bool read_requests(const struct load *l, const struct conf_node *g, struc
 	return true;
 }
 
-/* A size and "/s". */
 static bool read_bandwidth(const struct load *l, const struct conf_node *g, struct snap_limits *out)
 {
-	char size[32] = "";
 	const char *text = NULL;
 
 	if (!conf_string(l->c, g, "bandwidth", &text, l->p))
 		return false;
-	struct span s = span_str(text);
-	if (s.n > 2 && memcmp(s.p + s.n - 2, "/s", 2) == 0 &&
-		span_copy(span_of(s.p, s.n - 2), size, sizeof size) &&
-		conf_parse_size(size, &out->bandwidth) && out->bandwidth >= BANDWIDTH_MIN &&
+	if (units_speed(span_str(text), &out->bandwidth) && out->bandwidth >= BANDWIDTH_MIN &&
 		out->bandwidth <= BANDWIDTH_MAX)
 		return true;
 	return conf_error(l->c, conf_get(g, "bandwidth"), l->p,
-		"bandwidth = \"%.40s\"; expected a size a second from 1 KB/s to 1 TB/s, as in "
+		"bandwidth = \"%.40s\"; expected a size a second from 1 kB/s to 1 TB/s, as in "
 		"\"4 MB/s\"",
 		text);
 }

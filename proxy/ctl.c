@@ -10,6 +10,7 @@
 #include "file.h"
 #include "observe.h"
 #include "settings.h"
+#include "units.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -228,7 +229,7 @@ static const char *observe_line(const struct options *o, struct buf *line)
 					    : (buf_adds(line, "enforce"), NULL);
 	if (!o->time || !o->reason)
 		return "observe needs --for and --reason, or --end";
-	if (!conf_parse_duration(o->time, &ms) || ms < 1000 || ms > OBSERVE_MAX_S * 1000)
+	if (!units_duration(span_str(o->time), &ms) || ms < 1000 || ms > OBSERVE_MAX_S * 1000)
 		return "--for is out of range: expected 1s-8h, as in 30m";
 	if (!*o->reason || strlen(o->reason) > OBSERVE_TEXT_MAX || strchr(o->reason, '\n'))
 		return "--reason must be one line of 1 to 200 bytes";

@@ -10,6 +10,7 @@
 #include "host.h"
 #include "policy.h"
 #include "schema.h"
+#include "units.h"
 
 #include <pwd.h>
 #include <stdio.h>
@@ -94,10 +95,15 @@ static bool parse_ms(const char *s, uint64_t *out)
 {
 	int64_t ms;
 
-	if (!conf_parse_duration(s, &ms) || ms < 0)
+	if (!units_duration(span_str(s), &ms))
 		return false;
 	*out = (uint64_t)ms;
 	return true;
+}
+
+static bool parse_bytes(const char *s, uint64_t *out)
+{
+	return units_size(span_str(s), out);
 }
 
 static bool parse_number(const char *s, uint64_t *out)
@@ -129,7 +135,7 @@ static bool read_size(const struct row *r, const struct source *s, void *out)
 {
 	uint64_t lo, hi;
 
-	bounds(r, conf_parse_size, &lo, &hi);
+	bounds(r, parse_bytes, &lo, &hi);
 	return conf_size(s->conf, s->group, s->key, lo, hi, out, s->problems);
 }
 

@@ -184,7 +184,7 @@ static void what_rules_carry_is_what_was_written(void **state)
 	assert_int_equal(r.action, RULE_COACH);
 	assert_int_equal(r.remember_s, 5400);
 	assert_int_equal(r.limits.minutes, 60);
-	assert_true(r.limits.bytes == UINT64_C(2) << 30);
+	assert_true(r.limits.bytes == UINT64_C(2000000000));
 	assert_int_equal(r.limits.requests.count, 60);
 	assert_int_equal(r.limits.tunnels, 6);
 	assert_true(r.limits.bandwidth == UINT64_C(4) << 20);
