@@ -23,6 +23,11 @@ static const struct cli_option options[] = {
 		"the address that the host has; without it a public one of no country is assumed"},
 	{0, "at", "TIME", false,
 		"when, \"YYYY-MM-DD\" or \"YYYY-MM-DD HH:MM\" in the zone of the policy; now"},
+	{0, "acked", "RULE", true,
+		"the user has accepted the code of conduct under this rule; else nobody has"},
+	{0, "spent", "RULE[:KIND]", true,
+		"a limit of this rule is spent: its minutes, bytes, tunnels or requests; without a "
+		"kind the first that the rule has"},
 	{0, "json", NULL, false, "print JSON"},
 	{0},
 };
@@ -82,10 +87,22 @@ static int read_person(struct question *q)
 	return code;
 }
 
+/* All values of an option that may be given more than once. */
+static size_t read_many(const struct question *q, const char *option, struct span *out)
+{
+	const char *value;
+	size_t n = 0;
+
+	while (n < GROUPS_MAX && (value = cli_value_at(q->c, option, n)))
+		out[n++] = span_str(value);
+	return n;
+}
+
 static int read_facts(struct question *q)
 {
 	struct err e;
 	struct local_time t;
+	struct span acked[GROUPS_MAX], spent[GROUPS_MAX];
 	const struct explain_ask ask = {.user = span_str(q->user),
 		.no_login = cli_has(q->c, "no-login"),
 		.groups = q->group,
@@ -94,6 +111,10 @@ static int read_facts(struct question *q)
 		.host = span_str(cli_value(q->c, "host")),
 		.address = span_str(cli_value(q->c, "address")),
 		.at = span_str(cli_value(q->c, "at")),
+		.acked = acked,
+		.acked_count = read_many(q, "acked", acked),
+		.spent = spent,
+		.spent_count = read_many(q, "spent", spent),
 		.now_s = clock_wall_ms() / 1000};
 	if (!explain_facts(q->s, &ask, &q->x, &e))
 		return cli_usage(q->c, "%s", e.text);
@@ -115,7 +136,7 @@ static int ask(struct question *q)
 	q->trace.v = calloc(q->trace.cap + 1, sizeof *q->trace.v);
 	if (!q->trace.v)
 		return cli_fail(q->c, CLI_FOUND, "out of memory");
-	policy_evaluate(q->s, &q->x.facts, &q->v, &q->trace);
+	explain_answer(q->s, &q->x, &q->v, &q->trace);
 	return CLI_OK;
 }
 
@@ -129,7 +150,7 @@ static void find_rule(struct question *q)
 				at = (int32_t)i;
 	q->has_rule = at >= 0;
 	if (q->has_rule)
-		snapshot_rule(q->s, (size_t)at, &q->rule);
+		snapshot_rule(q->s, q->rule_index = (size_t)at, &q->rule);
 }
 
 const char *question_label(const struct question *q, char out[LABEL_MAX])
@@ -149,6 +170,16 @@ const char *question_condition(const struct question *q, size_t i)
 }
 
 /* --- running ---------------------------------------------------------------------------------- */
+
+const struct standing_facts *question_standing(const struct question *q)
+{
+	const struct facts *f = &q->x.facts;
+
+	for (size_t i = 0; i < f->standings; i++)
+		if (q->v.rule == f->standing[i].rule)
+			return &f->standing[i];
+	return NULL;
+}
 
 static int explain(struct question *q)
 {
@@ -189,6 +220,6 @@ const struct cli_command policy_explain_command = {
 		"The proxy's own function answers. Every rule tried is listed with the first "
 		"condition "
 		"that failed. Where the answer hangs on something that was not said, it says what. "
-		"Limits count as not spent.",
+		"What --acked and --spent do not name counts as not accepted and not spent.",
 	.run = run,
 };

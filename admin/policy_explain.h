@@ -21,6 +21,7 @@ struct question {
 	struct trace trace;
 	struct rule_view rule; /* the deciding one, or the one that needs more; if has_rule */
 	bool has_rule;
+	size_t rule_index;
 	char moment[17]; /* local */
 };
 
@@ -28,6 +29,9 @@ struct question {
 const char *question_label(const struct question *q, char out[LABEL_MAX]);
 /* What came of the i-th rule, in words. */
 const char *question_condition(const struct question *q, size_t i);
+
+/* What was said of how the user stands under the deciding rule, or NULL. */
+const struct standing_facts *question_standing(const struct question *q);
 
 void question_print_text(const struct question *q);
 void question_print_json(const struct question *q);

@@ -1,6 +1,8 @@
 /* An explained answer for people: one plain sentence first, then what it rests on. */
 #include "policy_explain.h"
 
+#include "units.h"
+
 static void print_sentence(const struct question *q)
 {
 	bool colours = cli_colours(stdout);
@@ -12,6 +14,12 @@ static void print_sentence(const struct question *q)
 			SPAN_ARG(rule));
 		return;
 	case DECISION_DENY:
+		if (q->v.reason == REASON_COACH) {
+			printf("%sCoached%s: rule '%.*s' opens to whoever accepts the code of "
+			       "conduct.\n",
+				cli_style(colours, CLI_WARN), end, SPAN_ARG(rule));
+			return;
+		}
 		printf("%sRefused%s: ", cli_style(colours, CLI_BAD), end);
 		if (q->v.reason == REASON_RULE)
 			printf("rule '%.*s' says so.\n", SPAN_ARG(rule));
@@ -31,13 +39,66 @@ static void print_sentence(const struct question *q)
 	else if (q->v.need == NEED_ADDRESS)
 		printf("it depends on the address of the host (--address).\n");
 	else
-		printf("it depends on the limit of rule '%.*s'.\n", SPAN_ARG(rule));
+		printf("it depends on how the user stands under rule '%.*s'.\n", SPAN_ARG(rule));
 }
 
 static void print_text(const char *what, struct span text)
 {
 	if (text.n)
 		printf("  %-10s %.*s\n", what, SPAN_ARG(text));
+}
+
+/* What it asks for, where it may ask: a spent limit is another reason to. */
+static void print_coach(const struct question *q)
+{
+	const struct standing_facts *st = question_standing(q);
+	struct span purpose[POLICY_PURPOSES_MAX], conduct = snapshot_conduct(q->s);
+	char held[32];
+	struct buf b;
+
+	if (q->rule.remember_s == 0)
+		return;
+	buf_init_fixed(&b, held, sizeof held);
+	units_put_duration(&b, q->rule.remember_s * INT64_C(1000));
+	printf("  %-10s holds for %s; %s\n", "accepting", held,
+		st && st->acked ? "accepted" : "not accepted yet");
+	print_text("conduct", conduct);
+	size_t n = snapshot_rule_purposes(q->s, q->rule_index, purpose, POLICY_PURPOSES_MAX);
+	for (size_t i = 0; i < n; i++)
+		print_text(i ? "" : "to pick", purpose[i]);
+}
+
+static const char *spent_text(const struct question *q, enum limit_kind k)
+{
+	const struct standing_facts *st = question_standing(q);
+
+	if (k == LIMIT_BANDWIDTH)
+		return "slows";
+	return st && st->spent == SPENT_YES && st->kind == k ? "spent" : "not spent";
+}
+
+static void print_limits(const struct question *q)
+{
+	static const char *const then[] = {[WHEN_SPENT_DENY] = "refused",
+		[WHEN_SPENT_COACH] = "accepting the code of conduct opens it again",
+		[WHEN_SPENT_NEXT] = "the next rule decides"};
+	const struct limits_view *l = &q->rule.limits;
+	bool any = false;
+
+	for (int k = 0; k < LIMIT_COUNT; k++) {
+		char text[80] = "";
+		struct buf b;
+
+		if (!limits_have(l, (enum limit_kind)k))
+			continue;
+		buf_init_fixed(&b, text, sizeof text);
+		limits_put(l, (enum limit_kind)k, &b);
+		printf("  %-10s %s: %s\n", any ? "" : "limits", text,
+			spent_text(q, (enum limit_kind)k));
+		any = true;
+	}
+	if (any && (l->minutes || l->bytes || l->tunnels || l->requests.interval_us))
+		printf("  %-10s %s\n", "when spent", then[l->when_spent]);
 }
 
 static void print_rule(const struct question *q)
@@ -58,9 +119,8 @@ static void print_rule(const struct question *q)
 	print_text("review", r->review);
 	if (q->v.decision == DECISION_DENY)
 		print_text("message", r->message);
-	if (r->limits.requests.interval_us && q->v.decision == DECISION_ALLOW)
-		printf("  %-10s %u requests in %u s; counted as not spent\n", "limit",
-			r->limits.requests.count, r->limits.requests.period_s);
+	print_coach(q);
+	print_limits(q);
 }
 
 static void print_host(const struct question *q)

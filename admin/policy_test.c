@@ -131,10 +131,13 @@ const struct cli_command policy_test_command = {
 		"A case is a question, '=>' and what must be answered:\n"
 		"user=anna groups=comms,web host=www.facebook.com at=\"2026-11-23 12:30\" => allow "
 		"rule=campaigns\n"
-		"Before it: user, groups, client, host, address, at, login=none. Behind it: a "
-		"decision "
-		"(allow, deny, need), rule, reason, need, role, service, part, country; '-' is "
-		"none. A "
-		"case without 'at' must hold at every time at which a schedule begins or ends.",
+		"Before it: user, groups, client, host, address, at, login=none, acked=RULE,... "
+		"(accepted under that rule), spent=RULE:KIND,... (that limit of the rule is "
+		"spent). "
+		"Behind it: a decision (allow, deny, coach, need), rule, reason, need, limit, "
+		"role, "
+		"service, part, country; '-' is none. A case without 'at' must hold at every time "
+		"at "
+		"which a schedule begins or ends.",
 	.run = run,
 };

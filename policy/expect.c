@@ -11,7 +11,8 @@
 #include <stdlib.h>
 
 /* What may be expected; the order is that of failure messages. */
-#define WANTS(W) W(decision) W(rule) W(reason) W(need) W(role) W(service) W(part) W(country)
+#define WANTS(W)                                                                                   \
+	W(decision) W(rule) W(reason) W(need) W(limit) W(role) W(service) W(part) W(country)
 
 enum want {
 #define W(key) WANT_##key,
@@ -34,6 +35,7 @@ struct wants {
 struct line {
 	struct explain_ask ask;
 	struct span groups[EXPECT_GROUPS_MAX];
+	struct span acked[POLICY_STANDINGS_MAX], spent[POLICY_STANDINGS_MAX];
 	struct wants wants;
 };
 
@@ -94,15 +96,23 @@ static bool next_word(struct span *rest, struct span *key, struct span *value, s
 	return true;
 }
 
-static bool take_groups(struct line *l, struct span value, struct err *e)
+/* Names joined by commas. */
+struct names_of {
+	const char *what;
+	struct span *v;
+	size_t *n, cap;
+};
+
+static bool take_names(struct names_of list, struct span key, struct span value, struct err *e)
 {
 	while (value.p) {
-		struct span group = span_cut(&value, ',');
-		if (group.n == 0)
-			return err_set(e, "an empty group; expected groups=a,b");
-		if (l->ask.group_count == EXPECT_GROUPS_MAX)
-			return err_set(e, "more than %d groups", EXPECT_GROUPS_MAX);
-		l->groups[l->ask.group_count++] = group;
+		struct span name = span_cut(&value, ',');
+		if (name.n == 0)
+			return err_set(
+				e, "an empty %s; expected %.*s=a,b", list.what, SPAN_ARG(key));
+		if (*list.n == list.cap)
+			return err_set(e, "more than %zu %ss", list.cap, list.what);
+		list.v[(*list.n)++] = name;
 	}
 	return true;
 }
@@ -130,12 +140,22 @@ static bool take_ask(struct line *l, struct span key, struct span value, struct 
 	if (span_is(key, "at"))
 		return take_span(&l->ask.at, key, value, e);
 	if (span_is(key, "groups"))
-		return take_groups(l, value, e);
+		return take_names((struct names_of){"group", l->groups, &l->ask.group_count,
+					  EXPECT_GROUPS_MAX},
+			key, value, e);
+	if (span_is(key, "acked"))
+		return take_names((struct names_of){"rule", l->acked, &l->ask.acked_count,
+					  POLICY_STANDINGS_MAX},
+			key, value, e);
+	if (span_is(key, "spent"))
+		return take_names((struct names_of){"rule", l->spent, &l->ask.spent_count,
+					  POLICY_STANDINGS_MAX},
+			key, value, e);
 	if (span_is(key, "login") && span_is(value, "none"))
 		return l->ask.no_login = true;
 	return err_set(e,
 		"\"%.*s=%.*s\" is no part of a question; expected user=, groups=, client=, "
-		"host=, address=, at= or login=none",
+		"host=, address=, at=, acked=, spent= or login=none",
 		SPAN_ARG(key), SPAN_ARG(value));
 }
 
@@ -148,8 +168,8 @@ static bool take_want(struct line *l, struct span key, struct span value, struct
 			return take_span(&l->wants.v[i], key, value, e);
 	}
 	return err_set(e,
-		"\"%.*s\" cannot be expected; expected decision, rule, reason, need, role, "
-		"service, part or country",
+		"\"%.*s\" cannot be expected; expected decision, rule, reason, need, limit, "
+		"role, service, part or country",
 		SPAN_ARG(key));
 }
 
@@ -160,6 +180,8 @@ static bool parse_line(struct span text, struct line *l, struct err *e)
 
 	memset(l, 0, sizeof(*l));
 	l->ask.groups = l->groups;
+	l->ask.acked = l->acked;
+	l->ask.spent = l->spent;
 	e->text[0] = '\0';
 	while (next_word(&text, &key, &value, e)) {
 		if (key.n == 0 && span_is(value, "=>")) {
@@ -194,19 +216,20 @@ static struct span rule_of(const struct snapshot *s, const struct verdict *v)
 	return r.name;
 }
 
-static void answer_of(const struct snapshot *s, const struct explained *x, struct answer *a)
+static void answer_of(const struct snapshot *s, struct explained *x, struct answer *a)
 {
 	const struct target *t = &x->target;
 	struct span *got = a->got.v;
 
-	policy_evaluate(s, &x->facts, &a->v, NULL);
+	explain_answer(s, x, &a->v, NULL);
 	policy_label(s, &x->host, t, RECORD_SERVICE, a->service, sizeof(a->service));
-	got[WANT_decision] = span_str(decision_word(a->v.decision));
+	got[WANT_decision] = span_str(answer_word(&a->v));
 	got[WANT_rule] = rule_of(s, &a->v);
 	got[WANT_reason] = a->v.decision == DECISION_NEED
 				   ? SPAN("-")
 				   : span_str(reason_info(a->v.reason)->word);
 	got[WANT_need] = span_str(a->v.decision == DECISION_NEED ? need_word(a->v.need) : "-");
+	got[WANT_limit] = a->v.limit == LIMIT_COUNT ? SPAN("-") : span_str(limit_word(a->v.limit));
 	got[WANT_role] = role_of(s, &a->v);
 	got[WANT_service] = t->services ? span_str(a->service) : SPAN("-");
 	got[WANT_part] = t->services ? span_str(part_word(t->service[0].part)) : SPAN("-");
@@ -254,7 +277,7 @@ static bool fail_case(const struct run_of *r, const struct line *l, const struct
 }
 
 static bool run_at(
-	const struct run_of *r, const struct line *l, const struct explained *x, bool show_moment)
+	const struct run_of *r, const struct line *l, struct explained *x, bool show_moment)
 {
 	struct answer a = {0};
 	struct local_time t;

@@ -6,10 +6,11 @@
  *allow rule=campaigns
  *
  * Words are key=value, or key="value with blanks"; "#" begins a comment. Before "=>": user, groups,
- * client, host (with or without port), address, at, and login=none where nobody can log in. Behind
- * it any of decision (the key may be left away), rule, reason, need, role, service, part, country;
- *"-" is none. A case without `at` must hold whatever the time: it is tried at every minute of the
- *week at which a schedule begins or ends.
+ * client, host (with or without port), address, at, login=none where nobody can log in,
+ * acked=RULE,… where the user has accepted, spent=RULE:KIND,… where a limit is spent. Behind it any
+ * of decision (allow, deny, coach, need; the key may be left away), rule, reason, need, limit,
+ *role, service, part, country; "-" is none. A case without `at` must hold whatever the time: it is
+ *tried at every minute of the week at which a schedule begins or ends.
  */
 #ifndef STILE_EXPECT_H
 #define STILE_EXPECT_H

@@ -1,6 +1,7 @@
 /*
  * From words to facts. What is not said stays unknown where the proxy would ask, and is assumed to
  * be harmless where it would find out: an address outside and of no country, limits not spent.
+ * Acknowledgements are those of somebody who comes for the first time.
  */
 #include "explain.h"
 
@@ -80,6 +81,100 @@ static bool take_addresses(const struct explain_ask *ask, struct explained *out,
 	return true;
 }
 
+/* --- how the person stands under rules ---------------------------------------------------------
+ */
+
+/* What is known of that rule's standing, made if there is nothing; NULL: more rules than fit. */
+static struct standing_facts *standing(struct facts *f, size_t rule)
+{
+	for (size_t i = 0; i < f->standings; i++)
+		if (f->standing[i].rule == rule)
+			return &f->standing[i];
+	if (f->standings == POLICY_STANDINGS_MAX)
+		return NULL;
+	f->standing[f->standings] = (struct standing_facts){.rule = (uint16_t)rule};
+	return &f->standing[f->standings++];
+}
+
+static struct standing_facts *standing_of(const struct snapshot *s, struct span name,
+	struct facts *f, struct rule_view *rule, struct err *e)
+{
+	for (size_t i = 0; i < snapshot_rules(s); i++) {
+		snapshot_rule(s, i, rule);
+		if (!span_eq(rule->name, name))
+			continue;
+		struct standing_facts *st = standing(f, i);
+		if (!st)
+			err_set(e, "more than %d rules are acknowledged or spent",
+				POLICY_STANDINGS_MAX);
+		return st;
+	}
+	err_set(e, "no rule is named \"%.*s\"", SPAN_ARG(name));
+	return NULL;
+}
+
+static bool take_acked(
+	const struct snapshot *s, const struct explain_ask *ask, struct facts *f, struct err *e)
+{
+	struct rule_view rule;
+
+	if (ask->user.n == 0 && ask->acked_count > 0)
+		return err_set(e, "acknowledgements are those of a user, and none is named");
+	for (size_t i = 0; i < ask->acked_count; i++) {
+		struct standing_facts *st = standing_of(s, ask->acked[i], f, &rule, e);
+
+		if (!st)
+			return false;
+		if (rule.remember_s == 0)
+			return err_set(e, "rule \"%.*s\" asks for no acknowledgement",
+				SPAN_ARG(rule.name));
+		st->asked_ack = st->acked = true;
+	}
+	return true;
+}
+
+/* The kind of that name; without a name the first that can be spent. */
+static bool find_kind(
+	const struct rule_view *rule, struct span word, enum limit_kind *out, struct err *e)
+{
+	for (int k = 0; k < LIMIT_COUNT; k++) {
+		if (word.p ? !span_is(word, limit_word((enum limit_kind)k)) : k == LIMIT_BANDWIDTH)
+			continue;
+		if (k == LIMIT_BANDWIDTH)
+			return err_set(e, "bandwidth slows and is never spent");
+		if (!limits_have(&rule->limits, (enum limit_kind)k)) {
+			if (!word.p)
+				continue;
+			return err_set(e, "rule \"%.*s\" does not limit %.*s", SPAN_ARG(rule->name),
+				SPAN_ARG(word));
+		}
+		*out = (enum limit_kind)k;
+		return true;
+	}
+	if (word.p)
+		return err_set(e,
+			"\"%.*s\" is no limit; expected minutes, bytes, tunnels or "
+			"requests",
+			SPAN_ARG(word));
+	return err_set(e, "rule \"%.*s\" has no limit that could be spent", SPAN_ARG(rule->name));
+}
+
+static bool take_spent(
+	const struct snapshot *s, const struct explain_ask *ask, struct facts *f, struct err *e)
+{
+	struct rule_view rule;
+
+	for (size_t i = 0; i < ask->spent_count; i++) {
+		struct span kind = ask->spent[i], name = span_cut(&kind, ':');
+		struct standing_facts *st = standing_of(s, name, f, &rule, e);
+
+		if (!st || !find_kind(&rule, kind, &st->kind, e))
+			return false;
+		st->spent = SPENT_YES;
+	}
+	return true;
+}
+
 bool explain_facts(const struct snapshot *s, const struct explain_ask *ask, struct explained *out,
 	struct err *e)
 {
@@ -88,7 +183,6 @@ bool explain_facts(const struct snapshot *s, const struct explain_ask *ask, stru
 	memset(out, 0, sizeof(*out));
 	f->now_s = ask->now_s;
 	f->limits_unspent = true;
-	f->all_acked = false;
 	if (ask->host.n == 0)
 		return err_set(e, "no host is named; expected host[:port]");
 	if (!explain_host(ask->host, 443, &out->host, &f->port))
@@ -104,10 +198,35 @@ bool explain_facts(const struct snapshot *s, const struct explain_ask *ask, stru
 	if (!take_addresses(ask, out, e))
 		return false;
 	take_person(s, ask, f);
+	if (!take_acked(s, ask, f, e) || !take_spent(s, ask, f, e))
+		return false;
 	policy_classify(s, &out->host, &out->target);
 	f->host = &out->host;
 	f->target = &out->target;
 	return true;
+}
+
+void explain_answer(
+	const struct snapshot *s, struct explained *x, struct verdict *v, struct trace *t)
+{
+	struct standing_facts *st;
+
+	for (;;) {
+		policy_evaluate(s, &x->facts, v, t);
+		if (v->need != NEED_ACK)
+			return;
+		st = standing(&x->facts, (size_t)v->rule);
+		if (!st)
+			return;
+		st->asked_ack = true;
+	}
+}
+
+const char *answer_word(const struct verdict *v)
+{
+	bool coach = v->decision == DECISION_DENY && v->reason == REASON_COACH;
+
+	return coach ? "coach" : decision_word(v->decision);
 }
 
 const char *need_word(enum need n)

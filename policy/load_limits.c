@@ -17,13 +17,6 @@
 #define TUNNELS_MAX	10000
 #define WARN_PERCENT	80
 
-static const char *const when_spent[] = {
-	[WHEN_SPENT_DENY] = "deny", [WHEN_SPENT_COACH] = "coach", [WHEN_SPENT_NEXT] = "next", NULL};
-static const char *const without_redis[] = {[WITHOUT_REDIS_LOCAL] = "local",
-	[WITHOUT_REDIS_DENY] = "deny",
-	[WITHOUT_REDIS_ALLOW] = "allow",
-	NULL};
-
 /* --- a reader for each kind ---------------------------------------------------------------------
  */
 
@@ -174,8 +167,8 @@ static bool read_settings(const struct load *l, const struct conf_node *g, struc
 		return false;
 	ok = conf_int(l->c, g, "warn", 1, 100, &warn, l->p);
 	ok = conf_duration(l->c, g, "grace", 0, GRACE_MAX_MS, &grace_ms, l->p) && ok;
-	ok = load_word(l, g, "when_spent", when_spent, &spent) && ok;
-	ok = load_word(l, g, "without_redis", without_redis, &away) && ok;
+	ok = load_word(l, g, "when_spent", when_spent_words, &spent) && ok;
+	ok = load_word(l, g, "without_redis", without_redis_words, &away) && ok;
 	if (ok && conf_get(g, "when_spent") && conf_len(g) == 2 && conf_get(g, "bandwidth"))
 		ok = conf_error(l->c, conf_get(g, "when_spent"), l->p,
 			"bandwidth slows and is never spent; leave `when_spent` away");

@@ -96,6 +96,13 @@ struct limits_view {
 	enum without_redis without_redis;
 };
 
+extern const char *const when_spent_words[];	/* by enum when_spent; a NULL behind them */
+extern const char *const without_redis_words[]; /* by enum without_redis; likewise */
+bool limits_have(const struct limits_view *l, enum limit_kind k);
+/* One of them as people read it: "60 minutes a day", "2 GB a day", "6 tunnels at once",
+ * "60 requests/min", "4 MB/s"; nothing where it is not limited. */
+void limits_put(const struct limits_view *l, enum limit_kind k, struct buf *out);
+
 const char *action_word(enum rule_action a); /* "allow", "deny", "coach" */
 
 struct rule_view {

@@ -68,3 +68,14 @@ bool rate_parse(struct span text, struct rate_limit *out, struct err *e)
 		.period_s = seconds};
 	return true;
 }
+
+void rate_put(const struct rate_limit *r, const char *what, struct buf *out)
+{
+	size_t unit = 0;
+
+	while (unit + 1 < sizeof units / sizeof *units && units[unit].seconds != r->period_s)
+		unit++;
+	buf_printf(out, "%u%s/%s", r->count, what, units[unit].word);
+	if (r->burst != default_burst(r->count))
+		buf_printf(out, " burst %u", r->burst);
+}
