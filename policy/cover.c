@@ -247,6 +247,75 @@ bool cover_rule(
 	       ports_covered(s, early, late) && countries_covered(s, early, late);
 }
 
+/* --- rules that meet ---------------------------------------------------------------------------
+ */
+
+static bool windows_meet(const struct snapshot *s, struct run a, struct run b)
+{
+	const struct week_window *v = snapshot_at_WINDOW(s, NULL);
+
+	for (size_t i = 0; i < a.n; i++)
+		for (size_t k = 0; k < b.n; k++)
+			if (v[a.first + i].from < v[b.first + k].to &&
+				v[b.first + k].from < v[a.first + i].to)
+				return true;
+	return false;
+}
+
+static bool schedules_meet(
+	const struct snapshot *s, const struct snap_rule *a, const struct snap_rule *b)
+{
+	const struct snap_schedule *v = snapshot_at_SCHEDULE(s, NULL);
+
+	return a->schedule == SNAPSHOT_NONE || b->schedule == SNAPSHOT_NONE ||
+	       windows_meet(s, v[a->schedule].windows, v[b->schedule].windows);
+}
+
+/* Does the list name services alone? */
+static bool in_services(const struct snapshot *s, const struct snap_list *l)
+{
+	const uint32_t *v = snapshot_at_ITEM(s, NULL) + l->items.first;
+
+	for (size_t i = 0; i < l->items.n; i++)
+		if (item_kind(v[i]) != ITEM_SERVICE)
+			return false;
+	return l->ranges.n == 0 && l->items.n > 0;
+}
+
+/* Is there a host that is one of a service of `a` and one of a service of `b`? */
+static bool hosts_meet(
+	const struct snapshot *s, const struct snap_list *a, const struct snap_list *b)
+{
+	size_t n;
+	const struct name_entry *v = snapshot_at_NAME(s, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct name_tag *tags = snapshot_at_TAG(s, NULL) + v[i].tags;
+		bool in_a = false, in_b = false;
+
+		for (size_t k = 0; k < v[i].tag_count; k++) {
+			if (tags[k].kind != TAG_SERVICE)
+				continue;
+			in_a |= in_list(s, a, item_key(ITEM_SERVICE, tags[k].id));
+			in_b |= in_list(s, b, item_key(ITEM_SERVICE, tags[k].id));
+		}
+		if (in_a && in_b)
+			return true;
+	}
+	return false;
+}
+
+static bool lists_meet(
+	const struct snapshot *s, const struct snap_list *a, const struct snap_list *b)
+{
+	return !in_services(s, a) || !in_services(s, b) || hosts_meet(s, a, b);
+}
+
+bool cover_may_meet(const struct snapshot *s, const struct snap_rule *a, const struct snap_rule *b)
+{
+	return schedules_meet(s, a, b) && lists_meet(s, &a->to, &b->to);
+}
+
 bool cover_excepted(const struct snapshot *s, const struct snap_rule *r)
 {
 	/* of an allow, `to` has the shared hosts and `except` has not */

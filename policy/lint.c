@@ -125,22 +125,129 @@ static void lint_review(const struct lint *l, size_t i)
 			SPAN_ARG(text_of(l, r->name)), SPAN_ARG(day));
 }
 
+/* --- limits and acknowledgements ----------------------------------------------------------------
+ */
+
 static bool limits_persons(const struct snap_limits *l)
 {
 	return l->minutes || l->bytes || l->tunnels || l->bandwidth || l->requests.interval_us;
 }
 
+/* A rule that waits for acknowledgements asks everybody who they are. */
 static void lint_limits(const struct lint *l, size_t i)
 {
 	const struct snap_rule *r = &l->rules[i];
 
-	if (!limits_persons(&r->limits))
+	if (!limits_persons(&r->limits) || r->remember_s)
 		return;
 	if (r->roles == 0 || (r->roles & l->s->by_network))
 		found(l, r->source, "limit-unknown",
 			"rule \"%.*s\" limits persons, but also holds for people who are not asked "
-			"who "
-			"they are; name roles by user, group or everyone",
+			"who they are; name roles by user, group or everyone",
+			SPAN_ARG(text_of(l, r->name)));
+}
+
+static bool of_service(const struct lint *l, const struct name_entry *e, uint8_t scope)
+{
+	const struct name_tag *tags = snapshot_at_TAG(l->s, NULL) + e->tags;
+
+	for (size_t i = 0; i < e->tag_count; i++)
+		if (tags[i].kind == TAG_SERVICE && (tags[i].scope & scope) == scope)
+			return true;
+	return false;
+}
+
+/* Is every host that the target names one of a service? */
+static bool target_of_service(const struct lint *l, const struct snap_target *t)
+{
+	struct span rest = text_of(l, t->name);
+	uint8_t scope = t->scope;
+
+	while (rest.n) {
+		const struct name_entry *e = snapshot_name(l->s, rest);
+
+		if (e && of_service(l, e, scope))
+			return true;
+		span_cut(&rest, '.');
+		scope = SCOPE_BELOW;
+	}
+	return false;
+}
+
+/* What in `to` can be hosts of no service, for people; empty: nothing. */
+static struct span outside_services(const struct lint *l, const struct snap_rule *r)
+{
+	const uint32_t *v = snapshot_at_ITEM(l->s, NULL) + r->to.items.first;
+	const struct snap_target *targets = snapshot_at_TARGET(l->s, NULL);
+	const struct snap_category *categories = snapshot_at_CATEGORY(l->s, NULL);
+
+	if (r->to.items.n + r->to.ranges.n == 0)
+		return SPAN("everything");
+	if (r->to.ranges.n)
+		return SPAN("address ranges");
+	for (size_t i = 0; i < r->to.items.n; i++) {
+		uint32_t id = item_id(v[i]);
+
+		if (item_kind(v[i]) == ITEM_CATEGORY && categories[id].listed)
+			return snapshot_category(l->s, id);
+		if (item_kind(v[i]) == ITEM_TARGET && !target_of_service(l, &targets[id]))
+			return text_of(l, targets[id].name);
+	}
+	return SPAN("");
+}
+
+static void lint_minutes(const struct lint *l, size_t i)
+{
+	const struct snap_rule *r = &l->rules[i];
+	struct span what = r->limits.minutes ? outside_services(l, r) : SPAN("");
+
+	if (what.n)
+		found(l, r->source, "no-minutes",
+			"rule \"%.*s\" limits minutes, and is for hosts of no service too (%.*s): "
+			"they make no minutes; limit bytes as well, or make them a service",
+			SPAN_ARG(text_of(l, r->name)), SPAN_ARG(what));
+}
+
+/* Can the rule decide anything at all that the one above leaves to it? */
+static bool may_follow(const struct lint *l, size_t above, size_t below)
+{
+	return enforces(&l->rules[below]) && !covering(l, below) &&
+	       cover_may_meet(l->s, &l->rules[above], &l->rules[below]);
+}
+
+static void lint_next(const struct lint *l, size_t i)
+{
+	const struct snap_rule *r = &l->rules[i];
+
+	if (!passes_on(r) || !enforces(r))
+		return;
+	for (size_t k = i + 1; k < l->rule_count; k++)
+		if (may_follow(l, i, k))
+			return;
+	found(l, r->source, "next-nothing",
+		"rule \"%.*s\" leaves the answer to the next rule once a limit is spent, and no "
+		"rule "
+		"below can hold for the same; the answer is no",
+		SPAN_ARG(text_of(l, r->name)));
+}
+
+/* One acknowledgement answers both questions, so nobody who has the access meets the limit. */
+static void lint_coach(const struct lint *l, size_t i)
+{
+	const struct snap_rule *r = &l->rules[i];
+
+	if (r->remember_s == 0)
+		return;
+	if (snapshot_conduct(l->s).n == 0)
+		found(l, r->source, "no-conduct",
+			"rule \"%.*s\" asks people to accept a code of conduct, and `conduct` "
+			"names "
+			"none",
+			SPAN_ARG(text_of(l, r->name)));
+	if (r->action == RULE_COACH && r->limits.when_spent == WHEN_SPENT_COACH)
+		found(l, r->source, "coach-twice",
+			"rule \"%.*s\" coaches from the start, so that its limits never stop "
+			"anybody; say when_spent = \"deny\" or \"next\"",
 			SPAN_ARG(text_of(l, r->name)));
 }
 
@@ -310,6 +417,9 @@ void policy_lint(const char *path, const struct snapshot *s, int64_t now_s, stru
 		lint_purpose(&l, i);
 		lint_review(&l, i);
 		lint_limits(&l, i);
+		lint_minutes(&l, i);
+		lint_next(&l, i);
+		lint_coach(&l, i);
 		lint_shared(&l, i);
 	}
 	lint_unused(&l);

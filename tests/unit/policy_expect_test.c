@@ -31,6 +31,15 @@ static const char policy[] =
 	"action = \"allow\"; purpose = \"p\";\n"
 	"    limits = { requests = \"60/min\"; }; },\n"
 	"  { name = \"no-social\"; to = [ \"#social\" ]; action = \"deny\"; },\n"
+	"  { name = \"daily\"; roles = [ \"staff\" ]; to = [ \"#photo\" ]; action = \"allow\"; "
+	"purpose = \"p\";\n"
+	"    limits = { minutes = 60; bytes = \"2 GB\"; when_spent = \"next\"; }; },\n"
+	"  { name = \"coached\"; to = [ \"#photo\", \"#video\" ]; action = \"coach\"; "
+	"purposes = [ \"p\" ];\n"
+	"    limits = { tunnels = 6; bandwidth = \"4 MB/s\"; }; },\n"
+	"  { name = \"asked-later\"; roles = [ \"staff\" ]; to = [ \"medium\" ]; action = "
+	"\"allow\"; purpose = \"p\";\n"
+	"    limits = { bytes = \"1 MB\"; when_spent = \"coach\"; }; },\n"
 	"  { name = \"rest\"; action = \"allow\"; } );\n";
 
 /* Runs a table; the output is in the static buffer until the next call. */
@@ -87,6 +96,41 @@ static void cases_that_are_true_pass(void **state)
 	buf_free(&b);
 }
 
+static void acknowledgements_and_spent_limits_are_facts_of_a_case(void **state)
+{
+	static const char table[] =
+		"user=b host=www.youtube.com => coach rule=coached reason=coach limit=- need=-\n"
+		"user=b host=www.youtube.com acked=coached => allow rule=coached reason=rule\n"
+		"user=b host=www.youtube.com acked=coached spent=coached => deny rule=coached "
+		"reason=tunnels-open limit=tunnels\n"
+		"user=b host=www.youtube.com spent=coached => coach rule=coached limit=-\n"
+		"host=www.youtube.com => need need=identity\n"
+		"login=none host=www.youtube.com => deny rule=coached reason=coach-login\n"
+		"user=b host=www.flickr.com => allow rule=daily limit=-\n"
+		"user=b host=www.flickr.com spent=daily => coach rule=coached limit=-\n"
+		"user=b host=www.flickr.com spent=daily:bytes acked=coached => allow rule=coached\n"
+		"user=b host=www.flickr.com spent=coached acked=coached => allow rule=daily\n"
+		"user=b host=medium.com => allow rule=asked-later limit=-\n"
+		"user=b host=medium.com acked=asked-later => allow rule=asked-later limit=-\n"
+		"user=b host=medium.com spent=asked-later => coach rule=asked-later "
+		"reason=coach limit=bytes\n"
+		"user=b host=medium.com spent=asked-later acked=asked-later => allow "
+		"rule=asked-later limit=bytes\n"
+		"user=b host=www.facebook.com at=\"2026-11-23 12:30\" spent=lunch:requests => deny "
+		"rule=lunch reason=limit limit=requests\n"
+		"user=b host=www.flickr.com spent=daily,coached:tunnels acked=coached => deny "
+		"rule=coached limit=tunnels\n";
+	struct buf b = {0};
+	unsigned passed, failed;
+	const char *out = run(snapshot_of_text(policy, &b), table, &passed, &failed);
+
+	(void)state;
+	if (failed)
+		fail_msg("%s", out);
+	assert_int_equal(passed, 16);
+	buf_free(&b);
+}
+
 static void failures_name_the_line_and_show_both_sides(void **state)
 {
 	struct buf b = {0};
@@ -103,7 +147,7 @@ static void failures_name_the_line_and_show_both_sides(void **state)
 	assert_int_equal(failed, 2);
 	assert_non_null(strstr(out,
 		"cases.txt:4: expected decision=deny rule=no-social, got decision=allow "
-		"rule=rest reason=rule need=- role=staff service=- part=- country=-"));
+		"rule=rest reason=rule need=- limit=- role=staff service=- part=- country=-"));
 	/* true in the morning, wrong at lunch: a case without a time must hold at all of them */
 	assert_non_null(strstr(out,
 		"cases.txt:5: expected decision=deny rule=no-social, got decision=allow "
@@ -116,7 +160,8 @@ static void every_expectation_is_really_compared(void **state)
 {
 	static const char *const wrong[] = {"deny", "decision=deny", "rule=lunch", "rule=-",
 		"reason=no-rule", "need=identity", "role=youth", "role=-", "service=-",
-		"service=instagram", "part=cdn", "country=KP", "allow rule=rest"};
+		"service=instagram", "part=cdn", "country=KP", "allow rule=rest", "coach",
+		"limit=minutes"};
 	struct buf b = {0};
 	const struct snapshot *s = snapshot_of_text(policy, &b);
 
@@ -163,6 +208,15 @@ static void lines_that_are_no_case_fail_and_say_why(void **state)
 		{"host=a.example groups=x => allow", "none is named"},
 		{"user=a groups=x,,y host=a.example => allow", "empty group"},
 		{"user=a login=none host=a.example => allow", "nobody can log in"},
+		{"user=a acked=x,,y host=a.example => allow", "empty rule"},
+		{"user=a acked=none host=a.example => allow", "no rule is named \"none\""},
+		{"user=a acked=rest host=a.example => allow", "asks for no acknowledgement"},
+		{"acked=coached host=a.example => allow", "none is named"},
+		{"user=a spent=rest host=a.example => allow", "no limit that could be spent"},
+		{"user=a spent=lunch:minutes host=a.example => allow", "does not limit minutes"},
+		{"user=a spent=lunch: host=a.example => allow", "\"\" is no limit"},
+		{"user=a spent=lunch:hits host=a.example => allow", "\"hits\" is no limit"},
+		{"user=a spent=coached:bandwidth host=a.example => allow", "never spent"},
 	};
 	struct buf b = {0};
 	const struct snapshot *s = snapshot_of_text(policy, &b);
@@ -235,6 +289,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cases_that_are_true_pass),
+		cmocka_unit_test(acknowledgements_and_spent_limits_are_facts_of_a_case),
 		cmocka_unit_test(failures_name_the_line_and_show_both_sides),
 		cmocka_unit_test(every_expectation_is_really_compared),
 		cmocka_unit_test(lines_that_are_no_case_fail_and_say_why),

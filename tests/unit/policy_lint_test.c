@@ -16,12 +16,12 @@
 /* A policy in which every role and schedule is there to be named; `findings` leaves "unused-…" out.
  */
 #define HEAD                                                                                       \
-	"zone = \"Europe/London\"; geo = \"c.mmdb\"; "                                             \
+	"zone = \"Europe/London\"; geo = \"c.mmdb\"; conduct = \"c\"; "                            \
 	"roles: { a = { groups = [ \"a\" ]; }; b = { users = [ \"b\" ]; }; all = { everyone = "    \
 	"true; }; "                                                                                \
 	"net = { networks = [ \"192.0.2.0/24\" ]; }; }; "                                          \
 	"schedules: { work = \"Mon-Fri 08:00-18:00\"; lunch = \"12:00-13:00\"; noon = \"Mon-Fri "  \
-	"12:00-13:00\"; };"                                                                        \
+	"12:00-13:00\"; early = \"06:00-07:00\"; };"                                               \
 	"services: { s1 = { hosts = [ \"s1.example\" ]; categories = [ \"cat\" ]; shared = [ "     \
 	"\"cdn.example\" ]; }; "                                                                   \
 	"s2 = { hosts = [ \"s2.example\" ]; shared = [ \"cdn.example\" ]; }; "                     \
@@ -164,6 +164,57 @@ static const struct {
 	{"{ name = \"x\"; roles = [ \"all\" ]; action = \"allow\"; limits = { requests = "
 	 "\"60/min\"; }; }",
 		""},
+/* minutes are made by services alone */
+#define ALL_TO(to) "{ name = \"x\"; " P "roles = [ \"all\" ]; " to " action = \"allow\"; "
+#define MINUTES	   "limits = { minutes = 9; }; }"
+	{ALL_TO("") MINUTES, "2:no-minutes"},
+	{ALL_TO("to = [ \"s3\" ];") MINUTES, ""},
+	{ALL_TO("to = [ \"#cat\" ];") MINUTES, ""},
+	{ALL_TO("to = [ \"s3\", \"10.0.0.0/8\" ];") MINUTES, "2:no-minutes"},
+	{ALL_TO("to = [ \"s3.example\" ];") MINUTES, ""},
+	{ALL_TO("to = [ \".s3.example\" ];") MINUTES, ""},
+	{ALL_TO("to = [ \"www.s3.example\", \".m.s3.example\" ];") MINUTES, ""},
+	{ALL_TO("to = [ \".example\" ];") MINUTES, "2:no-minutes"},
+	{ALL_TO("to = [ \"s3\", \"nots3.example\" ];") MINUTES, "2:no-minutes"},
+	{ALL_TO("to = [ \"nots3.example\" ];") "limits = { bytes = 9; }; }", ""},
+/* the next rule */
+#define NEXT "limits = { bytes = 9; when_spent = \"next\"; }; }"
+	{ALL_TO("to = [ \"s3\" ];") NEXT, "2:next-nothing"},
+	{ALL_TO("to = [ \"s3\" ];") NEXT "," REST, ""},
+	{ALL_TO("to = [ \"s3\" ];") NEXT ",{ name = \"y\"; " P
+					 "to = [ \"s2\" ]; action = \"allow\"; }",
+		"2:next-nothing"},
+	/* s1 and s2 have a host in common */
+	{ALL_TO("to = [ \"s1\" ];") NEXT ",{ name = \"y\"; " P
+					 "to = [ \"s2\" ]; action = \"allow\"; }",
+		""},
+	{ALL_TO("to = [ \"s3\" ];") NEXT ",{ name = \"y\"; to = [ \"#cat\" ]; action = \"deny\"; }",
+		"2:shared-open"},
+	{ALL_TO("to = [ \"s3\" ]; schedule = \"work\";") NEXT
+		",{ name = \"y\"; schedule = \"lunch\"; action = \"deny\"; }",
+		""},
+	{ALL_TO("to = [ \"s3\" ]; schedule = \"noon\";") NEXT
+		",{ name = \"y\"; schedule = \"early\"; action = \"deny\"; }",
+		"2:next-nothing"},
+	{ALL_TO("") NEXT ",{ name = \"y\"; action = \"deny\"; mode = \"observe\"; }",
+		"2:next-nothing"},
+	/* what stands behind it is not shadowed by it, but by what shadows both */
+	{ALL_TO("") NEXT ",\n{ name = \"y\"; roles = [ \"all\" ]; action = \"deny\"; }", ""},
+	{"{ name = \"w\"; action = \"deny\"; },\n" ALL_TO("") NEXT
+		",\n{ name = \"y\"; roles = [ \"all\" ]; action = \"deny\"; }",
+		"3:unreachable 3:next-nothing 4:unreachable"},
+	{ALL_TO("") "mode = \"observe\"; " NEXT, ""},
+	/* acknowledgements */
+	{"{ name = \"x\"; action = \"coach\"; }", ""},
+	{"{ name = \"x\"; to = [ \"s3\" ]; action = \"coach\"; }", "2:no-purpose"},
+	{"{ name = \"x\"; to = [ \"s3\" ]; action = \"coach\"; purposes = [ \"p\" ]; }", ""},
+	{"{ name = \"x\"; action = \"coach\"; limits = { bytes = 9; when_spent = \"coach\"; }; }",
+		"2:coach-twice"},
+	{"{ name = \"x\"; action = \"allow\"; limits = { bytes = 9; when_spent = \"coach\"; }; }",
+		""},
+	{"{ name = \"x\"; action = \"coach\"; limits = { bytes = 9; }; }", ""},
+	{"{ name = \"x\"; action = \"coach\"; },\n{ name = \"y\"; action = \"allow\"; }",
+		"3:unreachable"},
 	/* shared hosts */
 	{"{ name = \"x\"; to = [ \"s1\", \"s2\" ]; action = \"deny\"; }", ""},
 	{"{ name = \"x\"; to = [ \"s1\" ]; action = \"deny\"; mode = \"observe\"; }", ""},
@@ -183,6 +234,43 @@ static void findings_stand_where_they_are_meant_and_nowhere_else(void **state)
 		if (strcmp(got, cases[i].found) != 0)
 			fail_msg("%s: \"%s\", expected \"%s\"", rules, got, cases[i].found);
 	}
+}
+
+static void a_code_of_conduct_to_accept_is_missed(void **state)
+{
+	char got[512];
+
+	(void)state;
+	findings("zone = \"UTC\"; roles: { a = { groups = [ \"a\" ]; }; };\nrules = (\n"
+		 "{ name = \"x\"; action = \"coach\"; ports = [ \"80\" ]; },\n"
+		 "{ name = \"y\"; roles = [ \"a\" ]; action = \"allow\";\n"
+		 "limits = { bytes = 9; when_spent = \"coach\"; }; } );",
+		true, got, sizeof(got));
+	assert_string_equal(got, "3:no-conduct 4:no-conduct");
+}
+
+static void lists_bring_hosts_that_make_no_minutes(void **state)
+{
+	struct problems p = {0};
+	struct buf b = {0};
+
+	(void)state;
+	write_file("names", "a.example\n");
+	write_file("policy.cfg",
+		"zone = \"UTC\"; lists = ( { category = \"social\"; file = \"names\"; format = "
+		"\"plain\"; } );\n"
+		"roles: { all = { everyone = true; }; };\nrules = (\n"
+		"{ name = \"x\"; roles = [ \"all\" ]; to = [ \"#social\" ]; purpose = \"p\"; "
+		"action = \"allow\"; limits = { minutes = 9; }; },\n"
+		"{ name = \"y\"; roles = [ \"all\" ]; to = [ \"#video\" ]; purpose = \"p\"; "
+		"action = \"allow\"; limits = { minutes = 9; }; } );");
+	policy_lint("policy.cfg", snapshot_of_file("policy.cfg", &b), NOW, &p);
+	assert_int_equal(p.n, 1);
+	assert_int_equal(p.v[0].line, 4);
+	assert_string_equal(p.v[0].code, "no-minutes");
+	assert_non_null(strstr(p.v[0].text, "(social)"));
+	problems_free(&p);
+	buf_free(&b);
 }
 
 static void what_nothing_names_is_found(void **state)
@@ -222,6 +310,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(findings_stand_where_they_are_meant_and_nowhere_else),
+		cmocka_unit_test(a_code_of_conduct_to_accept_is_missed),
+		cmocka_unit_test(lists_bring_hosts_that_make_no_minutes),
 		cmocka_unit_test(what_nothing_names_is_found),
 		cmocka_unit_test(services_that_overlap_or_replace_are_found),
 	};

@@ -43,6 +43,24 @@ static void rates_become_intervals_and_bursts(void **state)
 	}
 }
 
+static void rates_are_shown_as_they_are_written(void **state)
+{
+	static const char *const v[] = {
+		"60/min", "1/s", "12/h", "16/day", "60/min burst 2", "5/s burst 0", "1000000/s"};
+	(void)state;
+
+	for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
+		struct rate_limit r;
+		struct buf b = {0};
+		struct err e;
+
+		assert_true(rate_parse(span_str(v[i]), &r, &e));
+		rate_put(&r, "", &b);
+		assert_string_equal(b.p, v[i]);
+		buf_free(&b);
+	}
+}
+
 struct bad {
 	const char *text, *part;
 };
@@ -87,6 +105,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rates_become_intervals_and_bursts),
+		cmocka_unit_test(rates_are_shown_as_they_are_written),
 		cmocka_unit_test(wrong_rates_say_what_was_expected),
 	};
 
