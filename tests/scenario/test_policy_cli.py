@@ -168,6 +168,59 @@ def test_explain_json_has_one_shape(policy):
     assert [r["rule"] for r in a["rules"]] == ["campaigns", "kiosk", "watch", "lunch", "no-talk", "web"]
 
 
+COACHED = """zone = "Europe/London"; conduct = "https://intranet.example/conduct"; roles: { staff = { everyone = true; }; };
+services: { forum = { hosts = [ "forum.example" ]; }; };
+rules = (
+  { name = "daily"; roles = [ "staff" ]; to = [ "forum" ]; action = "allow"; purpose = "talk";
+    limits = { minutes = 30; bytes = "2 GB"; requests = "60/min burst 9"; bandwidth = "4 MB/s"; when_spent = "next"; grace = "90s"; }; },
+  { name = "more"; to = [ "forum" ]; action = "coach"; remember = "90m"; purposes = [ "casework", "advice" ];
+    limits = { tunnels = 1; without_redis = "local"; minutes = 60; }; },
+  { name = "web"; roles = [ "staff" ]; action = "allow"; } );
+"""
+
+
+@pytest.mark.parametrize("args, verdict, first, more", [
+    ([], "allow", "Allowed: rule 'daily'", {"reason": "rule", "limit": None}),
+    (["--spent", "daily"], "coach", "Coached: rule 'more'", {"reason": "coach", "status": 403, "limit": None}),
+    (["--spent", "daily:bytes", "--acked", "more"], "allow", "Allowed: rule 'more'", {"role": "staff"}),
+    (["--spent", "daily", "--acked", "more", "--spent", "more:tunnels"], "deny", "Refused: as many tunnels",
+     {"reason": "tunnels-open", "status": 429, "limit": "tunnels"}),
+    (["--spent", "daily", "--acked", "more", "--spent", "more"], "deny", "Refused: the minutes", {"reason": "minutes-spent", "limit": "minutes"})])
+def test_explain_shows_both_sides_of_coaching_and_limits(policy, args, verdict, first, more):
+    policy.write_text(COACHED)
+    ask = ["explain", policy, "--user", "ben", "--host", "forum.example", *args]
+    told = machine(OK, *ask)
+    assert told["verdict"] == verdict and {k: told[k] for k in more} == more
+    assert said(OK, *ask).startswith(first)
+
+
+def test_explain_shows_limits_and_what_is_asked(policy):
+    policy.write_text(COACHED)
+    ask = ["explain", policy, "--user", "ben", "--host", "forum.example"]
+    text = said(OK, *ask, "--at", "2026-11-23")
+    for piece in ("limits     30 minutes a day: not spent", "2 GB a day: not spent", "60 requests/min burst 9: not spent", "4 MB/s: slows",
+                  "when spent the next rule decides"):
+        assert piece in text
+    limits = machine(OK, *ask)["rule"]["limits"]
+    assert limits == {"minutes": 30, "bytes": 2000000000, "tunnels": None, "requests": {"count": 60, "seconds": 60, "burst": 9},
+                      "bandwidth": 4000000, "warn": 80, "when_spent": "next", "grace_s": 90, "without_redis": "local"}
+    text = said(OK, *ask, "--spent", "daily:minutes")
+    for piece in ("its limit is spent", "accepting  holds for 90m; not accepted yet", "https://intranet.example/conduct", "casework", "advice"):
+        assert piece in text
+    told = machine(OK, *ask, "--spent", "daily:minutes")
+    assert told["asked"]["spent"] == [{"rule": "daily", "limit": "minutes"}] and told["asked"]["acked"] == []
+    assert told["rule"]["purposes"] == ["casework", "advice"] and told["rule"]["remember_s"] == 5400
+
+
+@pytest.mark.parametrize("args, piece", [(["--acked", "none"], "no rule is named"), (["--acked", "daily"], "asks for no acknowledgement"),
+                                         (["--spent", "web"], "no limit that could be spent"), (["--spent", "daily:hits"], "is no limit"),
+                                         (["--spent", "daily:tunnels"], "does not limit tunnels"),
+                                         (["--spent", "daily:bandwidth"], "never spent")])
+def test_standings_that_cannot_be_are_2(policy, args, piece):
+    policy.write_text(COACHED)
+    assert piece in said(USAGE, "explain", policy, "--user", "ben", "--host", "forum.example", *args)
+
+
 def test_groups_come_from_an_htgroup_file(folder, policy):
     groups = folder / "groups"
     groups.write_text("# who\ncomms: carl anna\nother: ben\n")

@@ -187,7 +187,7 @@ static void what_rules_carry_is_what_was_written(void **state)
 	assert_true(r.limits.bytes == UINT64_C(2000000000));
 	assert_int_equal(r.limits.requests.count, 60);
 	assert_int_equal(r.limits.tunnels, 6);
-	assert_true(r.limits.bandwidth == UINT64_C(4) << 20);
+	assert_true(r.limits.bandwidth == 4000000);
 	assert_int_equal(r.limits.warn, 70);
 	assert_int_equal(r.limits.when_spent, WHEN_SPENT_NEXT);
 	assert_int_equal(r.limits.grace_s, 120);
