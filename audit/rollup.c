@@ -110,6 +110,14 @@ static size_t of_usage(const struct record *r, struct rollup *out)
 	return n;
 }
 
+/* Under the purpose that was picked. */
+static size_t of_ack(const struct record *r, struct rollup *out)
+{
+	size_t n = 0;
+	count(out, &n, r, "ack", 1);
+	return n;
+}
+
 static size_t of_mark(const struct record *r, struct rollup *out)
 {
 	size_t n = 0;
@@ -130,6 +138,8 @@ size_t rollup_of(const struct record *r, struct rollup out[ROLLUP_PER_RECORD])
 		return of_access(r, out);
 	if (r->kind == RECORD_USAGE)
 		return of_usage(r, out);
+	if (r->kind == RECORD_ACK)
+		return of_ack(r, out);
 	if (r->kind == RECORD_MARK)
 		return of_mark(r, out);
 	return 0;

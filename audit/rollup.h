@@ -17,7 +17,7 @@ enum rollup_hash {
 	ROLLUP_MIN  /* append `text` */
 };
 
-/* Counters of `day`: METRIC words are allow, deny, limit, challenge, up, down, tunnels, checkpoint
+/* Counters of `day`: METRIC words are allow, deny, limit, challenge, up, down, tunnels, ack, checkpoint
  * (minutes of recording, the base of coverage), lost (records that a gap mark tells of). */
 struct rollup {
 	enum rollup_hash hash;

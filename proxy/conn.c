@@ -1,9 +1,12 @@
 /*
  * The life of a connection, in one screen:
  *
- *   (PROXY_HEADER →) (TLS →) HEAD → DECIDE ⇄ { IDENTIFY, RESOLVE } → RECORD → CONNECT → HELLO →
- * RELAY  (CONNECT) → FORWARD → HEAD    (http requests) any of them → REPLY → HEAD or LINGER
- * (refused, failed) any of them → CLOSED, through conn_leave and with a reason
+ *   (PROXY_HEADER →) (TLS →) HEAD
+ *   HEAD → DECIDE ⇄ { IDENTIFY, RESOLVE } → RECORD → CONNECT → HELLO → RELAY   (CONNECT)
+ *                                                    CONNECT → FORWARD → HEAD  (http requests)
+ *          DECIDE → FORM → ACK → REPLY                                         (the portal)
+ *   any of them → REPLY → HEAD or LINGER                                       (refused, failed)
+ *   any of them → CLOSED, through conn_leave and with a reason
  *
  * Callbacks of libraries note their result and call conn_step; conn_step runs the step of the
  * present state until one has to wait.
@@ -226,6 +229,8 @@ void conn_drop_request(struct conn *c)
 	rq->bundle = NULL;
 	free(rq->answer);
 	rq->answer = NULL;
+	free(rq->form);
+	rq->form = NULL;
 	explicit_bzero(rq->user, sizeof rq->user);
 	if (rq->bytes) /* it held credentials, also behind what n still counts */
 		explicit_bzero(rq->bytes, rq->cap);

@@ -55,6 +55,14 @@ struct access {
 	struct usage_ref usage;
 };
 
+/* A person's acknowledgement under a rule, about to be given. */
+struct ack {
+	size_t rule;
+	uint8_t choice; /* which of the rule's purposes */
+	struct span purpose;
+	int64_t at_ms, until_ms;
+};
+
 /* What one request needs until its tunnel or response is done. Pooled by the worker. */
 struct request {
 	struct request *next; /* in the pool */
@@ -88,6 +96,9 @@ struct request {
 	bool at_portal;
 	bool form_read; /* and with it the whole of the request */
 	uint8_t portal; /* enum portal_page */
+	char *form;	/* owned; the body */
+	size_t form_n;
+	struct ack ack; /* that is being recorded */
 
 	/* forwarding */
 	struct body up_body, down_body;
@@ -179,6 +190,8 @@ void ledger_bytes(struct conn *c, uint64_t up, uint64_t down);
 void ledger_lap(struct conn *c, enum lap lap); /* a measured stretch of time is over */
 /* The request's user gets a pseudonym; the first sight in a day a record. */
 void ledger_person(struct conn *c, const struct span *groups, size_t n);
+/* The request's acknowledgement goes to the journal; the request notes when it is there. */
+void ledger_ack(struct conn *c);
 
 /* open.c: connecting to the origin */
 enum step open_origin(struct conn *c);
@@ -208,6 +221,10 @@ bool portal_asked(const struct conn *c);
 bool portal_named(const struct conn *c);
 enum step portal_begin(struct conn *c);
 enum step portal_decide(struct conn *c); /* who asks is known as far as it can be */
+enum step portal_form(struct conn *c);
+enum step portal_form_late(struct conn *c);
+enum step portal_acked(struct conn *c);
+enum step portal_acked_late(struct conn *c);
 /* The login that came with a request to the portal; empty: none. */
 struct span portal_credentials(const struct conn *c);
 

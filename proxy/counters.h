@@ -62,6 +62,7 @@ struct counters {
 	_Atomic uint64_t drop[DROP_COUNT];
 	_Atomic uint64_t tunnels_begun;
 	_Atomic uint64_t portal[PORTAL_COUNT];
+	_Atomic uint64_t acks;
 	_Atomic uint64_t up, down;
 	_Atomic uint64_t lost; /* records */
 	struct lap_counts lap[LAP_COUNT];

@@ -149,6 +149,17 @@ static struct standing_facts *standing(struct facts *f, int32_t rule)
 	return &f->standing[f->standings++];
 }
 
+static bool acknowledged(const struct conn *c, int32_t index)
+{
+	struct standing_entry *e;
+	struct rule_view rule;
+
+	snapshot_rule(c->rq->bundle->policy, (size_t)index, &rule);
+	e = *c->access.person ? standing_find(c->w->standing, span_str(c->access.person), rule.name)
+			      : NULL;
+	return e && standing_acked(e, c->rq->facts.now_s);
+}
+
 static bool ask_ack(struct conn *c, const struct verdict *v)
 {
 	struct standing_facts *st = standing(&c->rq->facts, v->rule);
@@ -156,6 +167,7 @@ static bool ask_ack(struct conn *c, const struct verdict *v)
 	if (!st)
 		return false;
 	st->asked_ack = true;
+	st->acked = acknowledged(c, v->rule);
 	return true;
 }
 

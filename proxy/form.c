@@ -81,3 +81,17 @@ struct span form_get(const struct form *f, const char *name)
 		}
 	return times == 1 ? found : SPAN("");
 }
+
+void form_encode(struct buf *out, struct span value)
+{
+	for (size_t i = 0; i < value.n; i++) {
+		unsigned char c = (unsigned char)value.p[i];
+		bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+			     (c >= 'a' && c <= 'z') || (c && strchr("-._~", c));
+
+		if (plain)
+			buf_addc(out, (char)c);
+		else
+			buf_printf(out, "%%%02X", c);
+	}
+}

@@ -5,7 +5,7 @@
 #ifndef STILE_FORM_H
 #define STILE_FORM_H
 
-#include "span.h"
+#include "buf.h"
 
 #define FORM_MAX    4096 /* bytes, encoded */
 #define FORM_FIELDS 16
@@ -24,5 +24,7 @@ bool form_parse(struct span in, struct form *out);
 /* The value of that name; the empty span where it is missing or stands twice, so that nobody can
  * read another one than was meant. */
 struct span form_get(const struct form *f, const char *name);
+/* A value as it stands in a query; also safe in a quoted attribute. */
+void form_encode(struct buf *out, struct span value);
 
 #endif

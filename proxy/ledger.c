@@ -418,3 +418,26 @@ void ledger_person(struct conn *c, const struct span *groups, size_t n)
 		named_groups(c->rq->bundle->policy, groups, n, named, sizeof named));
 	write_down(c, &r, NULL);
 }
+
+void ledger_ack(struct conn *c)
+{
+	struct request *rq = c->rq;
+	const struct ack *a = &rq->ack;
+	const struct snapshot *p = rq->bundle->policy;
+	struct rule_view rule;
+	struct record r;
+	struct store s;
+
+	record_init(&r, RECORD_ACK);
+	stamp(c, &r, &s);
+	record_num(&r, FIELD_T, (uint64_t)a->at_ms);
+	record_str(&r, FIELD_USER, span_str(c->access.person));
+	snapshot_rule(p, a->rule, &rule);
+	record_str(&r, FIELD_RULE, rule.name);
+	record_str(&r, FIELD_PURPOSE, a->purpose);
+	record_num(&r, FIELD_UNTIL, (uint64_t)a->until_ms);
+	rq->noted = NOTED_NOTHING;
+	rq->ticket = write_down(c, &r, on_recorded);
+	if (!rq->ticket)
+		rq->noted = NOTED_FAILED;
+}

@@ -143,6 +143,11 @@ static void put_PORTAL(const struct page *p)
 		labelled(p, "page", words[i], (double)count_get(&p->sum->portal[i]));
 }
 
+static void put_ACKS(const struct page *p)
+{
+	count(p, &p->sum->acks);
+}
+
 static void put_LOGIN_BUSY(const struct page *p)
 {
 	count(p, &p->sum->verdict[VERDICT_DENY][REASON_LOGIN_BUSY]);

@@ -9,7 +9,7 @@
 #include "buf.h"
 
 /* SHA-256 of the style sheet in base64; the unit test of page.c tells the right one. */
-#define PAGE_STYLE_HASH "vx6IrU4xzA6j1Eozf7yJeVhE+ODv7TIG8UKNp1xcL8g="
+#define PAGE_STYLE_HASH "BOvJTLVWbFBQ99Er8g3ER65EZi0t/JlnsKCmMki+r3Y="
 /* Fields that go with every page. The referrer stays within the portal, or browsers would send its
  * forms with the origin "null". */
 #define PAGE_FIELDS                                                                                \

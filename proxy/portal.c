@@ -7,16 +7,19 @@
 #include "portal_pages.h"
 
 #include "clock.h"
+#include "explain.h"
+#include "standing.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { GET = 1, POST = 2 };
+enum who { ANYONE, KNOWN, PERSON };
 
 static const struct {
 	const char *path;
 	unsigned methods;
-	bool login;
+	enum who login;
 	void (*fill)(struct portal *p);
 } pages[] = {
 #define PORTAL(name, word, path, methods, login, fill, text) {path, methods, login, fill},
@@ -80,6 +83,8 @@ static void begin(struct conn *c, struct portal *p)
 	p->now_ms = clock_wall_ms();
 	p->roles = roles_held(c);
 	p->query.n = 0;
+	p->posted = NULL;
+	p->ack = false;
 	p->status = 200;
 	p->type = "text/html; charset=utf-8";
 	buf_init(&p->fields);
@@ -104,17 +109,30 @@ static enum step deliver(struct portal *p)
 	return step;
 }
 
-static enum step answer(struct conn *c)
+/* Fills in the answer and sends it, or what must come before it. */
+static enum step answer_form(struct conn *c, const struct form *posted)
 {
 	struct portal p;
 
 	begin(c, &p);
+	p.posted = posted;
 	if (form_parse(query_of(&c->rq->head), &p.query))
 		pages[c->rq->portal].fill(&p);
 	else
 		portal_say(&p, 400, "The address could not be understood",
 			"What stands behind the question mark is no query.");
-	return deliver(&p);
+	if (!p.ack)
+		return deliver(&p);
+	buf_free(&p.fields);
+	buf_free(&p.body);
+	conn_move(c, STATE_ACK);
+	ledger_ack(c);
+	return STEP_ON;
+}
+
+static enum step answer(struct conn *c)
+{
+	return answer_form(c, NULL);
 }
 
 static enum step refuse(struct conn *c, int status, const char *title, const char *text)
@@ -151,6 +169,8 @@ static unsigned method_of(const struct conn *c)
 	return span_is(c->rq->head.method, "POST") ? POST : 0;
 }
 
+static enum step begin_form(struct conn *c);
+
 enum step portal_begin(struct conn *c)
 {
 	struct request *rq = c->rq;
@@ -161,7 +181,7 @@ enum step portal_begin(struct conn *c)
 	if (!(method_of(c) & (pages[rq->portal].methods | (rq->portal == PORTAL_OTHER ? POST : 0))))
 		return refuse(c, 405, "This cannot be done here",
 			"The page can be read, and nothing else.");
-	if (!pages[rq->portal].login)
+	if (pages[rq->portal].login == ANYONE)
 		return answer(c);
 	return conn_move(c, STATE_DECIDE);
 }
@@ -182,14 +202,148 @@ static bool wants_login(const struct conn *c)
 {
 	if (c->rq->facts.identity != IDENTITY_UNKNOWN)
 		return false;
-	return c->rq->portal == PORTAL_LOGIN || portal_credentials(c).n > 0 || roles_held(c) == 0;
+	return pages[c->rq->portal].login == PERSON || portal_credentials(c).n > 0 ||
+	       roles_held(c) == 0;
 }
 
 enum step portal_decide(struct conn *c)
 {
 	if (wants_login(c))
 		return decide_login(c);
-	return answer(c);
+	return method_of(c) == POST ? begin_form(c) : answer(c);
+}
+
+/* --- forms ---------------------------------------------------------------------------------------
+ */
+
+static bool is_form(const struct head_request *h)
+{
+	const struct head_field *f = head_find(h->field, h->n, "Content-Type");
+	struct span rest = f ? f->value : SPAN("");
+
+	return span_caseeq(
+		span_trim(span_cut(&rest, ';')), SPAN("application/x-www-form-urlencoded"));
+}
+
+/* What of the body came with the head; what lies behind it stays for the next request. */
+static void take_early(struct request *rq)
+{
+	char *p = rq->bytes + rq->head.size;
+	size_t n = rq->n - rq->head.size;
+
+	rq->form_n = n < rq->head.length ? n : (size_t)rq->head.length;
+	memcpy(rq->form, p, rq->form_n);
+	memmove(p, p + rq->form_n, n - rq->form_n);
+	rq->n -= rq->form_n;
+}
+
+static enum step begin_form(struct conn *c)
+{
+	struct request *rq = c->rq;
+	const struct head_request *h = &rq->head;
+
+	if (h->expect_continue)
+		return refuse(c, 417, "The form was not sent", "It is short: send it at once.");
+	if (h->body != BODY_LENGTH)
+		return refuse(c, 411, "The form could not be read",
+			"It came without saying how long it is.");
+	if (h->length > FORM_MAX)
+		return refuse(
+			c, 413, "The form could not be read", "It is longer than any of ours.");
+	if (!is_form(h))
+		return refuse(c, 415, "The form could not be read", "It is none of a browser's.");
+	rq->form = malloc((size_t)h->length + 1);
+	if (!rq->form)
+		return conn_leave(c, END_NO_MEMORY);
+	take_early(rq);
+	endpoint_want(c, CLIENT, LOOP_READ);
+	return conn_move(c, STATE_FORM);
+}
+
+static enum step form_came(struct conn *c)
+{
+	struct request *rq = c->rq;
+	struct form posted;
+
+	rq->form_read = true;
+	if (!form_parse(span_of(rq->form, rq->form_n), &posted))
+		return refuse(c, 400, "The form could not be read", "It is malformed.");
+	return answer_form(c, &posted);
+}
+
+enum step portal_form(struct conn *c)
+{
+	struct request *rq = c->rq;
+	size_t length = (size_t)rq->head.length;
+
+	while (rq->form_n < length) {
+		ssize_t n = endpoint_read(c, CLIENT, rq->form + rq->form_n, length - rq->form_n);
+
+		if (n == ENDPOINT_AGAIN)
+			return STEP_WAIT;
+		if (n <= 0)
+			return conn_leave(c, END_CLIENT_CLOSED);
+		rq->form_n += (size_t)n;
+	}
+	return form_came(c);
+}
+
+enum step portal_form_late(struct conn *c)
+{
+	return refuse(c, 408, "The form could not be read", "It did not come in time.");
+}
+
+/* --- acknowledgements ----------------------------------------------------------------------------
+ */
+
+/* The journal has it: now, and not before, it is in force. */
+static bool put_in_force(struct conn *c)
+{
+	const struct ack *a = &c->rq->ack;
+	struct worker *w = c->w;
+	struct standing_ack ack = {
+		.at_s = a->at_ms / 1000, .until_s = a->until_ms / 1000, .purpose = a->choice};
+	struct rule_view rule;
+	struct standing_entry *e;
+
+	snapshot_rule(c->rq->bundle->policy, a->rule, &rule);
+	e = standing_hold(w->standing, w->index, span_str(c->access.person), rule.name,
+		worker_today(w, ack.at_s));
+	if (!e)
+		return false;
+	standing_acknowledge(w->standing, e, &ack);
+	standing_release(e, w->index);
+	count_add(&w->counters->acks, 1);
+	return true;
+}
+
+static enum step unrecorded(struct conn *c)
+{
+	return refuse(c, 503, "Please try again",
+		"Your acknowledgement could not be recorded, so it does not hold.");
+}
+
+enum step portal_acked(struct conn *c)
+{
+	struct portal p;
+
+	if (c->rq->noted == NOTED_NOTHING) {
+		endpoint_rest(c);
+		return STEP_WAIT;
+	}
+	if (c->rq->noted == NOTED_FAILED || !put_in_force(c))
+		return unrecorded(c);
+	begin(c, &p);
+	portal_coached(&p);
+	return deliver(&p);
+}
+
+enum step portal_acked_late(struct conn *c)
+{
+	if (c->rq->ticket)
+		journal_forget(c->rq->ticket);
+	c->rq->ticket = NULL;
+	return unrecorded(c);
 }
 
 /* --- what pages have in common -------------------------------------------------------------------
@@ -235,6 +389,48 @@ void portal_login(struct portal *p)
 	buf_adds(&p->fields, "Location: /\r\n");
 }
 
+bool portal_host(struct span typed, struct host *host, uint16_t *port, bool *plain)
+{
+	static const struct span https = {"https://", 8}, http = {"http://", 7};
+
+	typed = span_trim(typed);
+	*plain = typed.n >= http.n && span_caseeq(span_of(typed.p, http.n), http);
+	if (*plain)
+		typed = span_of(typed.p + http.n, typed.n - http.n);
+	else if (typed.n >= https.n && span_caseeq(span_of(typed.p, https.n), https))
+		typed = span_of(typed.p + https.n, typed.n - https.n);
+	for (size_t i = 0; i < typed.n; i++)
+		if (strchr("/?#", typed.p[i]))
+			typed.n = i;
+	return typed.n && explain_host(typed, *plain ? 80 : 443, host, port);
+}
+
+void portal_host_text(const struct host *host, uint16_t port, bool plain, struct buf *out)
+{
+	char text[HOST_MAX + 3];
+
+	host_text(host, text);
+	buf_printf(out, "%s%s", plain ? "http://" : "", text);
+	if (port != (plain ? 80 : 443))
+		buf_printf(out, ":%u", port);
+}
+
+struct facts portal_facts(const struct portal *p)
+{
+	struct facts facts = p->c->rq->facts;
+
+	facts.now_s = p->now_ms / 1000;
+	return facts;
+}
+
+struct standing_entry *portal_standing(const struct portal *p, const struct rule_view *rule)
+{
+	/* without a login all of a network's people share what the rule gives */
+	const char *person = *p->c->access.person ? p->c->access.person : "-";
+
+	return standing_find(p->c->w->standing, span_str(person), rule->name);
+}
+
 struct span portal_user(const struct portal *p)
 {
 	return span_str(p->c->rq->user);
@@ -261,13 +457,17 @@ void portal_roles(const struct portal *p, struct buf *out)
 void portal_time(const struct portal *p, int64_t unix_s, struct buf *out)
 {
 	struct local_time t;
-	char day[11], today[11];
+	char day[11], today[11], tomorrow[11];
+	int64_t now_s = p->now_ms / 1000;
 
 	snapshot_local(p->policy, unix_s, &t);
 	snapshot_day(p->policy, unix_s, day);
-	snapshot_day(p->policy, p->now_ms / 1000, today);
+	snapshot_day(p->policy, now_s, today);
+	snapshot_day(p->policy, worker_today(p->c->w, now_s)->to_s, tomorrow);
 	buf_printf(out, "%02d:%02d", t.minute / 60, t.minute % 60);
-	if (strcmp(day, today) != 0)
+	if (strcmp(day, tomorrow) == 0)
+		buf_adds(out, " tomorrow");
+	else if (strcmp(day, today) != 0)
 		buf_printf(out, " on %s", day);
 }
 

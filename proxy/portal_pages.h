@@ -16,11 +16,13 @@ struct portal {
 	int64_t now_ms;
 	uint64_t roles; /* that hold, networks included */
 	struct form query;
+	const struct form *posted; /* NULL: nothing was */
 	/* the answer: 200 and HTML unless said */
 	int status;
 	const char *type;
 	struct buf fields; /* more header fields, each with its CR LF */
 	struct buf body;
+	bool ack; /* no answer yet: the request's acknowledgement is recorded first */
 };
 
 /* By row of portal.def. */
@@ -28,15 +30,27 @@ struct portal {
 #include "portal.def"
 #undef PORTAL
 
+/* The acknowledgement is in the journal and in force. */
+void portal_coached(struct portal *p);
+
 /* A page in the portal's frame: heading, links to the others. `here` names the row it is. */
 void portal_page_begin(struct portal *p, enum portal_page here, struct span title);
 void portal_page_end(struct portal *p);
 /* A page that only says something; for what went wrong. */
 void portal_say(struct portal *p, int status, const char *title, const char *text);
 
+/* A host as people type or paste it, "host", "host:port" or a whole address; without a scheme it is
+ * https. *plain: http. */
+bool portal_host(struct span typed, struct host *host, uint16_t *port, bool *plain);
+/* The same the other way, short. */
+void portal_host_text(const struct host *host, uint16_t port, bool plain, struct buf *out);
+/* The request's facts at this moment. */
+struct facts portal_facts(const struct portal *p);
+/* How the person stands under a rule; NULL: nothing is known. For the moment only. */
+struct standing_entry *portal_standing(const struct portal *p, const struct rule_view *rule);
 /* The person's login name, for the person alone; empty where nobody logged in. */
 struct span portal_user(const struct portal *p);
-/* "14:30", or "14:30 on 2026-11-27" where that is another day than now; the policy's zone. */
+/* "14:30", "14:30 tomorrow", "14:30 on 2026-11-30"; the policy's zone. */
 void portal_time(const struct portal *p, int64_t unix_s, struct buf *out);
 /* "90 days", "8 hours", "2 minutes": a duration as people say it. */
 void portal_duration(int64_t ms, struct buf *out);

@@ -1,5 +1,5 @@
 /* Who you are to the proxy, which rules hold for you, what is recorded and for how long. */
-#include "portal_pages.h"
+#include "portal_rules.h"
 
 /* --- for people ----------------------------------------------------------------------------------
  */
@@ -57,6 +57,7 @@ void portal_status(struct portal *p)
 {
 	portal_page_begin(p, PORTAL_STATUS, SPAN("Your access to the web"));
 	who(p);
+	portal_rules(p);
 	recorded(p);
 	portal_page_end(p);
 }
@@ -110,6 +111,7 @@ void portal_status_json(struct portal *p)
 	buf_printf(b, "{\"version\":1,\"at\":%lld", (long long)p->now_ms / 1000);
 	portal_json_text(b, "zone", snapshot_zone_name(p->policy));
 	json_you(p, b);
+	portal_rules_json(p);
 	json_recorded(p, b);
 	buf_adds(b, "}\n");
 }

@@ -4,12 +4,13 @@
  */
 #include "explain.h"
 #include "portal_pages.h"
+#include "standing.h"
 
 #include <string.h>
 
 /* A question and its answer; the page and the JSON are made from it. */
 struct why {
-	bool asked, understood;
+	bool asked, understood, plain;
 	struct span typed;
 	struct host host;
 	struct target target;
@@ -20,37 +21,28 @@ struct why {
 	enum condition tried[POLICY_RULES_MAX];
 };
 
-/* People paste what stands in the address bar: of an address only scheme, host and port count. */
-static struct span bare_host(struct span typed, uint16_t *port)
+/* How the person stands under the rule that the policy asks about. */
+static bool tell_standing(const struct portal *p, const struct why *w, struct facts *f)
 {
-	static const struct {
-		struct span scheme;
-		uint16_t port;
-	} schemes[] = {{{"https://", 8}, 443}, {{"http://", 7}, 80}};
+	const struct standing_entry *e;
+	struct rule_view rule;
 
-	*port = 443;
-	typed = span_trim(typed);
-	for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
-		struct span s = schemes[i].scheme;
-
-		if (typed.n < s.n || !span_caseeq(span_of(typed.p, s.n), s))
-			continue;
-		typed = span_of(typed.p + s.n, typed.n - s.n);
-		*port = schemes[i].port;
-		break;
-	}
-	for (size_t i = 0; i < typed.n; i++)
-		if (strchr("/?#", typed.p[i]))
-			return span_of(typed.p, i);
-	return typed;
+	if (w->v.decision != DECISION_NEED || w->v.need != NEED_ACK ||
+		f->standings == POLICY_STANDINGS_MAX)
+		return false;
+	snapshot_rule(p->policy, (size_t)w->v.rule, &rule);
+	e = portal_standing(p, &rule);
+	f->standing[f->standings++] = (struct standing_facts){.rule = (uint16_t)w->v.rule,
+		.asked_ack = true,
+		.acked = *p->c->access.person && e && standing_acked(e, f->now_s)};
+	return true;
 }
 
 static void evaluate(const struct portal *p, struct why *w)
 {
-	struct facts facts = p->c->rq->facts;
+	struct facts facts = portal_facts(p);
 
 	policy_classify(p->policy, &w->host, &w->target);
-	facts.now_s = p->now_ms / 1000;
 	facts.host = &w->host;
 	facts.target = &w->target;
 	facts.port = w->port;
@@ -59,7 +51,9 @@ static void evaluate(const struct portal *p, struct why *w)
 	facts.limits_unspent = true;
 	facts.observe_all = worker_observes(p->c->w);
 	w->trace = (struct trace){.cap = POLICY_RULES_MAX, .v = w->tried};
-	policy_evaluate(p->policy, &facts, &w->v, &w->trace);
+	do
+		policy_evaluate(p->policy, &facts, &w->v, &w->trace);
+	while (tell_standing(p, w, &facts));
 	if (w->v.rule >= 0)
 		snapshot_rule(p->policy, (size_t)w->v.rule, &w->rule);
 	/* the portal's own name is never judged */
@@ -74,13 +68,10 @@ static void evaluate(const struct portal *p, struct why *w)
 
 static void work_out(const struct portal *p, struct why *w)
 {
-	struct span name;
-
 	memset(w, 0, offsetof(struct why, tried));
 	w->typed = form_get(&p->query, "host");
 	w->asked = w->typed.n > 0;
-	name = bare_host(w->typed, &w->port);
-	w->understood = w->asked && explain_host(name, w->port, &w->host, &w->port);
+	w->understood = portal_host(w->typed, &w->host, &w->port, &w->plain);
 	if (w->understood)
 		evaluate(p, w);
 }
@@ -115,6 +106,19 @@ static const char *open_or_not(const struct why *w)
 					  : "cannot be told from its name";
 }
 
+static void coach_link(struct portal *p, const struct why *w)
+{
+	struct buf *b = &p->body, host = {0};
+
+	buf_adds(b, "<p><a class=\"go\" href=\"/coach?rule=");
+	form_encode(b, w->rule.name);
+	buf_adds(b, "&amp;host=");
+	portal_host_text(&w->host, w->port, w->plain, &host);
+	form_encode(b, buf_spanof(&host));
+	buf_adds(b, "\">Read and accept the code of conduct</a>; then it opens.</p>\n");
+	buf_free(&host);
+}
+
 static void sentence(struct portal *p, const struct why *w)
 {
 	struct buf *b = &p->body;
@@ -128,6 +132,8 @@ static void sentence(struct portal *p, const struct why *w)
 		buf_html(b, w->rule.message);
 	}
 	buf_adds(b, "</p></div>\n");
+	if (w->v.decision == DECISION_DENY && w->v.reason == REASON_COACH)
+		coach_link(p, w);
 	if (w->v.decision == DECISION_NEED && w->v.need == NEED_IDENTITY)
 		buf_adds(b, "<p><a href=\"/login\">Log in</a> to know.</p>\n");
 }

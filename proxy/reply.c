@@ -2,11 +2,10 @@
  * What stile itself says to a client: refusals, challenges, failures. Each tells which rule, why,
  * and whom to ask or when to come again; none repeats what the client sent beyond the host's name.
  */
-#include "conn.h"
-
 #include "buf.h"
 #include "clock.h"
 #include "page.h"
+#include "portal_pages.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +21,7 @@ struct reply {
 	const char *error; /* Proxy-Status error token (RFC 9209 2.3) */
 	struct span rule, message, owner;
 	uint32_t retry_s; /* 0: not said */
+	bool coach;	  /* the portal has a page that opens it */
 	bool challenge;
 	bool close;
 };
@@ -106,15 +106,41 @@ static const struct settings *settings_of(const struct conn *c)
 	return (c->rq->bundle ? c->rq->bundle : c->w->bundle)->settings;
 }
 
-/* Where the portal tells more about this refusal; nothing where there is no portal. */
-static void more(const struct conn *c, struct buf *b)
+/* The request's host as the portal takes it in a query. */
+static void put_host(const struct conn *c, struct buf *b)
+{
+	const struct head_request *h = &c->rq->head;
+	struct buf text = {0};
+
+	portal_host_text(&h->host, h->port, h->form != FORM_AUTHORITY, &text);
+	form_encode(b, buf_spanof(&text));
+	buf_free(&text);
+}
+
+/* Short: people may have to type it. */
+static void put_coach(const struct conn *c, const struct reply *r, struct buf *b)
+{
+	buf_printf(b, "http://%s/coach?rule=", settings_of(c)->portal);
+	form_encode(b, r->rule);
+}
+
+/* Where the portal opens it, or tells more; nothing where there is no portal. */
+static void more(const struct conn *c, const struct reply *r, struct buf *b)
 {
 	const char *portal = settings_of(c)->portal;
 
 	if (!*portal)
 		return;
+	if (r->coach) {
+		buf_adds(b, "<p><a class=\"go\" href=\"");
+		put_coach(c, r, b);
+		buf_adds(b, "&amp;host=");
+		put_host(c, b);
+		buf_adds(b,
+			"\">Read and accept the code of conduct</a>; then the page opens.</p>\n");
+	}
 	buf_printf(b, "<p><a href=\"http://%s/why?host=", portal);
-	buf_html(b, host_span(&c->rq->head.host));
+	put_host(c, b);
 	buf_printf(b,
 		"\">Why this page is not open</a> and <a href=\"http://%s/\">what is open to you"
 		"</a>: the proxy's own pages tell.</p>\n",
@@ -137,13 +163,13 @@ static void page(const struct conn *c, const struct reply *r, struct buf *b)
 	if (r->retry_s)
 		buf_printf(b, "<p>Try again in %u seconds.</p>\n", r->retry_s);
 	if (rq->facts.host)
-		more(c, b);
+		more(c, r, b);
 	page_end(b);
 }
 
 /* RFC 9209: what went wrong, for tools and support; words and rule names only, so quoting is safe.
  */
-static void proxy_status(const struct reply *r, struct buf *b)
+static void proxy_status(const struct conn *c, const struct reply *r, struct buf *b)
 {
 	buf_printf(b, "Proxy-Status: stile; error=%s; details=\"", r->error);
 	if (r->rule.n) {
@@ -152,6 +178,10 @@ static void proxy_status(const struct reply *r, struct buf *b)
 		buf_adds(b, ": ");
 	}
 	buf_span(b, r->text);
+	if (r->coach && *settings_of(c)->portal) {
+		buf_adds(b, ": ");
+		put_coach(c, r, b);
+	}
 	buf_adds(b, "\"\r\n");
 }
 
@@ -178,7 +208,7 @@ static enum step start(struct conn *c, const struct reply *r)
 	challenge(c, r, &fields);
 	if (r->retry_s)
 		buf_printf(&fields, "Retry-After: %u\r\n", r->retry_s);
-	proxy_status(r, &fields);
+	proxy_status(c, r, &fields);
 	buf_adds(&fields, PAGE_FIELDS);
 	a.type = "text/html; charset=utf-8";
 	a.body = buf_spanof(&body);
@@ -212,6 +242,9 @@ enum step reply_refuse(struct conn *c, enum reason reason)
 	r.rule = rule.name;
 	r.message = rule.message;
 	r.owner = rule.owner;
+	r.coach = reason == REASON_COACH;
+	if (r.coach)
+		r.title = "Before you go on";
 	if (reason == REASON_NO_ADDRESS) {
 		r.title = "The name could not be found";
 		r.error = "dns_error";

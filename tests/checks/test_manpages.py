@@ -52,6 +52,12 @@ def test_fields_and_kinds_of_records():
     assert not missing(words("audit/kinds.def", "KIND"), text)
 
 
+def test_pages_of_the_portal():
+    paths = words("proxy/portal.def", "PORTAL", 2)
+    section = page("stile-proxy.8").split(".Sh THE PORTAL")[1].split(".Sh ")[0]
+    assert "/proxy.pac" in paths and [p for p in paths if p] == re.findall(r"^\.It Li (/\S*)$", section, re.M)
+
+
 def test_keys_of_the_policy():
     text = (ROOT / "policy/policy_keys.def").read_text()
     keys = re.findall(r"^KEY\((?!CATALOGUE)\w+, (\w+),", text, re.M)

@@ -152,7 +152,7 @@ def test_refusals_lead_to_the_portal(stile):
     status, fields, page = ask(stile, "http://www.facebook.com/", user="ben")
     assert status == 403 and "default-src 'none'" in fields["content-security-policy"]
     assert "Social media is open for &lt;communications&gt;." in page and "Service desk" in page
-    assert 'href="http://stile.internal/why?host=www.facebook.com"' in page
+    assert 'href="http://stile.internal/why?host=http%3A%2F%2Fwww.facebook.com"' in page
 
 
 def why(s, host, user="ben", **more):

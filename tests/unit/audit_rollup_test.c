@@ -51,6 +51,9 @@ static const struct {
 	{"{\"k\":\"mark\",\"t\":1,\"day\":\"2026-11-23\",\"what\":\"start\"}", ""},
 	{"{\"k\":\"mark\",\"t\":1,\"day\":\"2026-11-23\",\"what\":\"alarm\",\"n\":3}", ""},
 	{"{\"k\":\"person\",\"t\":1,\"day\":\"2026-11-23\",\"user\":\"u1\"}", ""},
+	{"{\"k\":\"ack\",\"t\":1,\"day\":\"2026-11-23\",\"user\":\"u1\",\"rule\":\"video\","
+	 "\"purpose\":\"casework\",\"until\":2}",
+		"day [\"ack\",\"u1\",\"\",\"\",\"\",\"video\",\"casework\"] 1"},
 	{"{\"k\":\"policy\",\"t\":1,\"day\":\"2026-11-23\",\"digest\":\"d\"}", ""},
 	/* no day, no figures: the record itself is still in the stream */
 	{"{\"k\":\"mark\",\"t\":1,\"day\":\"yesterday\",\"what\":\"checkpoint\"}", ""},
@@ -60,11 +63,10 @@ static const struct {
 static void fill(struct record *r, const char *json)
 {
 	static char store[4096];
-	static const char *const words[] = {"access", "end", "usage", "person", "policy", "mark"};
 	size_t used = 0;
 	for (int k = 0; k < RECORD_COUNT; k++) {
 		char head[32];
-		snprintf(head, sizeof head, "{\"k\":\"%s\"", words[k]);
+		snprintf(head, sizeof head, "{\"k\":\"%s\"", record_word((enum record_kind)k));
 		if (strncmp(json, head, strlen(head)) == 0)
 			record_init(r, (enum record_kind)k);
 	}
