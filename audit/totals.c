@@ -351,6 +351,22 @@ bool totals_take(struct totals *t, unsigned node, const struct total *said)
 	return true;
 }
 
+bool totals_at(struct totals *t, const struct total *key, uint32_t *number)
+{
+	const struct pair *p = pair_of(t, key);
+	if (p)
+		*number = (uint32_t)(p - t->pair);
+	return p != NULL;
+}
+
+struct total *totals_sum(struct totals *t, uint32_t number)
+{
+	struct pair *p = &t->pair[number];
+	t->waiting += !p->changed;
+	p->changed = true;
+	return &p->sum;
+}
+
 bool totals_changed(struct totals *t, uint32_t start, struct total *sum)
 {
 	for (size_t looked = 0; t->waiting && looked < t->n; looked++) {

@@ -54,6 +54,11 @@ void totals_free(struct totals *t);
 /* What a node (a number below TOTAL_NODES, the caller's) says. False: there is no room for another
  * pair, or no memory; nothing was taken. */
 bool totals_take(struct totals *t, unsigned node, const struct total *said);
+/* For a single source that adds up for itself: the pair's number, made where there is none. False:
+ * no room. And its sum, to be written to; the pair counts as changed. Valid until the next pair is
+ * made. */
+bool totals_at(struct totals *t, const struct total *key, uint32_t *number);
+struct total *totals_sum(struct totals *t, uint32_t number);
 /* The next pair of the day with that start whose sum has changed since it was given: the sum over
  * all nodes. The pair counts as given. */
 bool totals_changed(struct totals *t, uint32_t start, struct total *sum);
