@@ -36,6 +36,7 @@ bool crew_start(struct master *m, struct child *c)
 		fds[n++] = m->shipper_folder;
 		fds[n++] = m->shipper_fd;
 		fds[n++] = m->standing_fd;
+		setup.boot = m->boot;
 		memcpy(setup.text, m->node_id, sizeof m->node_id);
 	} else {
 		fds[n++] = m->usage_fd;
@@ -186,8 +187,8 @@ void crew_plan(struct master *m)
 	for (unsigned i = 0; i < m->workers; i++)
 		m->children[i] = (struct child){.role = "worker", .index = i, .fd = -1};
 	m->n_children = m->workers;
-	if (*m->bundle->settings->redis)
-		m->children[m->n_children++] = (struct child){.role = "shipper", .fd = -1};
-	else
+	/* without Redis it still restores how people stand today */
+	m->children[m->n_children++] = (struct child){.role = "shipper", .fd = -1};
+	if (!*m->bundle->settings->redis)
 		log_warn("start", "audit.redis is empty: records stay in the journal only");
 }

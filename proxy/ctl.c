@@ -123,6 +123,23 @@ static void say_journal(const json_t *j)
 		number_of(j, "recorded_minutes"), number_of(j, "passed_minutes"));
 }
 
+static void say_totals(const json_t *t)
+{
+	const json_t *age = json_object_get(t, "age_s");
+
+	printf("totals   %s", text_of(t, "state"));
+	if (number_of(t, "nodes"))
+		printf(", %llu of %llu other nodes heard of late", number_of(t, "nodes_seen"),
+			number_of(t, "nodes"));
+	if (number_of(t, "nodes") && json_is_number(age))
+		printf(", %.1f s ago", json_number_value(age));
+	if (strcmp(text_of(t, "cause"), "none") != 0)
+		printf("; trouble: %s", text_of(t, "cause"));
+	if (number_of(t, "refused"))
+		printf("; the table was full %llu times", number_of(t, "refused"));
+	putchar('\n');
+}
+
 static void say_status(const json_t *answer)
 {
 	const json_t *policy = json_object_get(answer, "policy"),
@@ -149,6 +166,7 @@ static void say_status(const json_t *answer)
 	if (*text_of(ship, "trouble"))
 		printf(": %s", text_of(ship, "trouble"));
 	putchar('\n');
+	say_totals(json_object_get(answer, "totals"));
 	if (*text_of(answer, "certificate_ends"))
 		printf("TLS      the next certificate ends %s\n",
 			text_of(answer, "certificate_ends"));

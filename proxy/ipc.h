@@ -44,8 +44,12 @@ struct ship_figures {
 	uint32_t cause; /* enum cause */
 	uint64_t shipped, already, backlog_bytes, alarms, lost, expired, deleted;
 	uint64_t troubles[CAUSES];
-	bool known;   /* the shipper has looked at the journal */
-	bool failing; /* its own journal */
+	/* totals of other nodes (audit/ship_totals.h) */
+	uint64_t totals_heard_ms, totals_told, totals_heard, totals_strange, totals_crowded;
+	uint32_t nodes, nodes_seen;
+	uint32_t totals_cause; /* enum cause */
+	bool known;	       /* the shipper has looked at the journal */
+	bool failing;	       /* its own journal */
 };
 
 struct ipc_message {
@@ -53,9 +57,10 @@ struct ipc_message {
 	uint32_t index;	     /* of the worker */
 	uint32_t generation; /* of the bundle */
 	uint32_t n_listen;
-	uint32_t workers; /* how many share the memory */
-	bool full;	  /* the journal's folder has reached its bound */
+	uint32_t workers;  /* how many share the memory */
+	bool full;	   /* the journal's folder has reached its bound */
 	uint32_t uid, gid; /* SETUP: to become, where the child is root */
+	uint64_t boot;	   /* SETUP: of the usage memory */
 	char chain[CHAIN_NAME_LEN + 1];
 	struct chain_tip tip;
 	uint64_t observe_until_ms; /* monotonic, which all processes of a host share */

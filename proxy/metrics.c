@@ -249,6 +249,60 @@ static void put_RETAIN_EXPIRED(const struct page *p)
 	value(p, (double)p->s->ship.expired);
 }
 
+static void put_TOTALS_STATE(const struct page *p)
+{
+	static const char *const words[] = {"known", "unknown", "restoring"};
+	const char *now = status_totals_word(p->s);
+
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		labelled(p, "state", words[i], strcmp(words[i], now) == 0);
+}
+
+static void put_TOTALS_AGE(const struct page *p)
+{
+	value(p, status_totals_age_s(p->s));
+}
+
+static void put_NODES(const struct page *p)
+{
+	value(p, p->s->ship.nodes);
+}
+
+static void put_NODES_SEEN(const struct page *p)
+{
+	value(p, p->s->ship.nodes_seen);
+}
+
+static void put_TOTALS_TOLD(const struct page *p)
+{
+	value(p, (double)p->s->ship.totals_told);
+}
+
+static void put_TOTALS_HEARD(const struct page *p)
+{
+	value(p, (double)p->s->ship.totals_heard);
+}
+
+static void put_TOTALS_STRANGE(const struct page *p)
+{
+	value(p, (double)p->s->ship.totals_strange);
+}
+
+static void put_TOTALS_CROWDED(const struct page *p)
+{
+	value(p, (double)p->s->ship.totals_crowded);
+}
+
+static void put_STANDINGS(const struct page *p)
+{
+	value(p, (double)p->s->standings);
+}
+
+static void put_STANDINGS_REFUSED(const struct page *p)
+{
+	value(p, (double)p->s->standings_refused);
+}
+
 static void put_POLICY(const struct page *p)
 {
 	labelled(p, "digest", p->s->digest, 1);

@@ -45,7 +45,7 @@ void operations_watch_space(struct master *m, uint64_t now_ms)
 	bool full;
 
 	space_look(&m->space, m->root_fd, now_ms);
-	full = status_unshipped(m->n_children > m->workers, &m->ship, m->space.bytes) >= s->space;
+	full = status_unshipped(*s->redis, &m->ship, m->space.bytes) >= s->space;
 	if (full == m->full)
 		return;
 	m->full = msg.full = full;
@@ -154,9 +154,14 @@ static void tell_status(void *arg, struct status *s)
 		.in_force_ms = m->in_force_ms,
 		.reloads_ok = m->reloads_ok,
 		.reloads_failed = m->reloads_failed,
-		.shipping = m->n_children > m->workers,
+		.shipping = *m->bundle->settings->redis,
 		.ship = m->ship,
 		.ship_text = m->ship_text,
+		.totals_restoring = !standing_restored(m->standing),
+		.totals_known = standing_known(m->standing, clock_mono_ms()),
+		.mono_ms = clock_mono_ms(),
+		.standings = standing_used(m->standing),
+		.standings_refused = standing_refused(m->standing),
 		.observe_left_ms = observe_left_ms(&m->observe),
 		.observe_reason = m->observe.reason};
 	if (s->shipping)

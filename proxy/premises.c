@@ -199,12 +199,28 @@ static bool open_standing(struct master *m, struct err *e)
 	return m->standing != NULL;
 }
 
+/* The shipper must be able to tell what was counted before this start. */
+static bool open_usage(struct master *m, struct err *e)
+{
+	size_t size = usage_size(m->workers);
+	void *p;
+
+	m->usage_fd = shared_memory("stile-usage", size, e);
+	if (m->usage_fd < 0)
+		return false;
+	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, m->usage_fd, 0);
+	if (p == MAP_FAILED)
+		return err_sys(e, "no memory for stile-usage");
+	m->boot = usage_boot(p);
+	munmap(p, size);
+	return true;
+}
+
 bool premises_open(struct master *m, struct err *e)
 {
 	if (!choose_account(m, e) || !open_folders(m, e))
 		return false;
-	m->usage_fd = shared_memory("stile-usage", usage_size(m->workers), e);
 	m->logins_fd = shared_memory("stile-logins", identity_cache_size(), e);
-	return m->usage_fd >= 0 && m->logins_fd >= 0 && open_standing(m, e) &&
+	return m->logins_fd >= 0 && open_usage(m, e) && open_standing(m, e) &&
 	       open_counters(m, e) && open_sockets(m, e);
 }

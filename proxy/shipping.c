@@ -1,6 +1,7 @@
 /*
  * The shipper process around audit/ship: wait, step, say what changed. It may block on Redis;
- * nobody waits for it.
+ * nobody waits for it. Where there is no Redis it has one task only: to restore after a start how
+ * people stand today.
  */
 #include "shipping.h"
 
@@ -10,6 +11,7 @@
 #include "ipc.h"
 #include "log.h"
 #include "sandbox.h"
+#include "sharing.h"
 #include "ship.h"
 #include "standing.h"
 
@@ -25,16 +27,21 @@
 #define LAST_MS                                                                                    \
 	3000 /* at a stop: what is written by then is shipped if Redis takes it in this time */
 
-#define TELL_MS 1000
+#define TELL_MS	 1000
+#define TURN_MS	 200
+#define ALONE_MS 1000 /* without Redis there is nothing to do but to hear the master */
 
 struct shipping {
 	struct bundle *bundle;
 	struct credentials *credentials;
-	struct journal *journal; /* its own: alarms and gaps */
-	struct shipper *shipper;
-	struct standing *standing; /* shared with the workers */
+	struct journal *journal; /* its own: alarms and gaps; NULL without Redis, */
+	struct shipper *shipper; /* and so is this */
+	struct sharing *sharing;
 	enum ship_state state;
-	char said[480];	      /* the last trouble that was logged */
+	char said[480];	       /* the last trouble that was logged, */
+	char said_totals[300]; /* and the last with totals */
+	bool said_strange;
+	uint64_t shipped_ms;  /* when the last step ended */
 	uint64_t stop_by_ms;  /* 0: not stopping */
 	enum ship_state told; /* to the master, */
 	uint64_t told_ms;     /* and when */
@@ -65,6 +72,39 @@ static void say(struct shipping *s)
 	memcpy(s->said, text, strlen(text) + 1);
 }
 
+static void say_totals(struct shipping *s)
+{
+	const struct totals_figures *f = ship_totals_status(s->shipper);
+
+	if (strcmp(f->text, s->said_totals) != 0) {
+		if (*f->text)
+			log_warn("limits", "totals of other nodes are not exchanged: Redis: %s",
+				f->text);
+		else
+			log_info("limits", "totals of other nodes are exchanged again");
+		memcpy(s->said_totals, f->text, sizeof s->said_totals);
+	}
+	if (f->strange && !s->said_strange)
+		log_warn("limits", "totals in Redis are not understood: is there a node of another "
+				   "version, or "
+				   "with a policy of another zone? They are not added");
+	s->said_strange = f->strange != 0;
+}
+
+static void totals_figures(const struct shipping *s, struct ship_figures *out)
+{
+	const struct totals_figures *f = ship_totals_status(s->shipper);
+
+	out->totals_heard_ms = f->heard_ms;
+	out->totals_told = f->told;
+	out->totals_heard = f->heard;
+	out->totals_strange = f->strange;
+	out->totals_crowded = f->crowded;
+	out->nodes = f->nodes;
+	out->nodes_seen = f->seen;
+	out->totals_cause = f->cause;
+}
+
 /* The master shows it to administrators: when it changes, and each second. */
 static void tell(struct shipping *s)
 {
@@ -85,6 +125,7 @@ static void tell(struct shipping *s)
 
 	if (s->told_ms && s->told == s->state && clock_mono_ms() - s->told_ms < TELL_MS)
 		return;
+	totals_figures(s, &m.ship);
 	memcpy(m.ship.troubles, st->troubles, sizeof m.ship.troubles);
 	snprintf(m.text, sizeof m.text, "%.*s", (int)sizeof m.text - 1, st->text);
 	ipc_send(IPC_CHILD_FD, &m, NULL, 0);
@@ -116,8 +157,10 @@ static void take_bundle(struct shipping *s, const int *fds, size_t n)
 	bundle_unref(s->bundle);
 	s->bundle = b;
 	s->credentials = c;
+	sharing_policy(s->sharing, b->policy);
 	take_settings(s, &o);
-	ship_change(s->shipper, &o);
+	if (s->shipper)
+		ship_change(s->shipper, &o);
 	explicit_bzero(&o, sizeof o);
 	credentials_free(before);
 }
@@ -142,32 +185,68 @@ static bool messages(struct shipping *s)
 	return got == 0;
 }
 
-static bool serve(struct shipping *s)
+static bool ship(struct shipping *s)
+{
+	s->state = ship_step(s->shipper);
+	s->shipped_ms = clock_mono_ms();
+	journal_hand_over(s->journal);
+	say(s);
+	say_totals(s);
+	tell(s);
+	return !s->stop_by_ms || (clock_mono_ms() < s->stop_by_ms && s->state == SHIP_BUSY);
+}
+
+/* Restoring has to go on: meanwhile Redis gets its turns, but is not waited for when it is away. */
+static bool may_wait(const struct shipping *s, bool hurry)
+{
+	return !hurry || s->stop_by_ms ||
+	       (s->state != SHIP_AWAY && clock_mono_ms() - s->shipped_ms >= TURN_MS);
+}
+
+static bool serve(struct shipping *s, bool hurry)
 {
 	struct pollfd fds[2] = {{.fd = IPC_CHILD_FD, .events = POLLIN},
-		{.fd = journal_fd(s->journal), .events = POLLIN}};
-	unsigned pause = s->stop_by_ms ? 20 : ship_pause(s->shipper);
+		{.fd = s->journal ? journal_fd(s->journal) : -1, .events = POLLIN}};
+	unsigned pause = s->shipper ? ship_pause(s->shipper) : ALONE_MS;
 
-	if (poll(fds, 2, (int)pause) < 0 && errno != EINTR)
+	if (s->stop_by_ms)
+		pause = 20;
+	if (poll(fds, 2, hurry ? 0 : (int)pause) < 0 && errno != EINTR)
 		return false;
 	if (fds[1].revents)
 		journal_poll(s->journal);
 	if (!messages(s))
 		return false;
-	s->state = ship_step(s->shipper);
-	journal_hand_over(s->journal);
-	say(s);
-	tell(s);
-	if (s->stop_by_ms && (clock_mono_ms() >= s->stop_by_ms || s->state != SHIP_BUSY))
+	if (!s->shipper)
+		return !s->stop_by_ms;
+	return may_wait(s, hurry) ? ship(s) : true;
+}
+
+static bool open_shipper(
+	struct shipping *s, const struct ipc_message *m, const int *fds, struct err *e)
+{
+	struct journal_options jo = {.dir = fds[2], .day = mark_day, .day_arg = s};
+	struct ship_options so = {.root_fd = fds[1], .day = mark_day, .day_arg = s};
+
+	take_settings(s, &so);
+	jo.node = so.node = s->bundle->settings->node;
+	s->journal = journal_open(&jo, NULL, e);
+	if (!s->journal)
 		return false;
-	return true;
+	memcpy(so.node_id, m->text, sizeof so.node_id);
+	so.keep_ms = s->bundle->settings->keep_ms;
+	so.space = s->bundle->settings->space;
+	so.marks = s->journal;
+	so.totals = sharing_door(s->sharing);
+	s->shipper = ship_new(&so, e);
+	explicit_bzero(&so.redis, sizeof so.redis);
+	return s->shipper != NULL;
 }
 
 static bool set_up(
 	struct shipping *s, const struct ipc_message *m, const int *fds, size_t n, struct err *e)
 {
-	struct journal_options jo = {.node = "", .day = mark_day, .day_arg = s};
-	struct ship_options so = {.root = NULL};
+	struct sharing_options share = {.workers = m->workers, .boot = m->boot};
 
 	if (m->type != IPC_SETUP || n != 5)
 		return err_set(e, "the master's set-up message is malformed");
@@ -179,27 +258,13 @@ static bool set_up(
 	s->credentials = s->bundle ? credentials_open(fds[3], e) : NULL;
 	if (!s->credentials)
 		return false;
-	take_settings(s, &so);
 	log_json(s->bundle->settings->log_json);
-	jo.dir = fds[2];
-	jo.node = s->bundle->settings->node;
-	s->journal = journal_open(&jo, NULL, e);
-	if (!s->journal)
-		return false;
-	s->standing = standing_map(fds[4], m->workers, e);
-	if (!s->standing)
-		return false;
-	so.root_fd = fds[1];
-	so.node = s->bundle->settings->node;
-	memcpy(so.node_id, m->text, sizeof so.node_id);
-	so.keep_ms = s->bundle->settings->keep_ms;
-	so.space = s->bundle->settings->space;
-	so.marks = s->journal;
-	so.day = mark_day;
-	so.day_arg = s;
-	s->shipper = ship_new(&so, e);
-	explicit_bzero(&so.redis, sizeof so.redis);
-	return s->shipper != NULL;
+	share.root = fds[1];
+	share.alone = !*s->bundle->settings->redis;
+	share.policy = s->bundle->policy;
+	share.standing = standing_map(fds[4], m->workers, e);
+	s->sharing = share.standing ? sharing_new(&share, e) : NULL;
+	return s->sharing && (share.alone || open_shipper(s, m, fds, e));
 }
 
 int shipping_main(void)
@@ -227,10 +292,12 @@ int shipping_main(void)
 	fcntl(IPC_CHILD_FD, F_SETFL, O_NONBLOCK);
 	m = (struct ipc_message){.type = IPC_READY};
 	ipc_send(IPC_CHILD_FD, &m, NULL, 0);
-	while (serve(&s))
+	while (serve(&s, sharing_step(s.sharing)))
 		;
 	ship_free(s.shipper);
-	journal_close(s.journal, true);
+	if (s.journal)
+		journal_close(s.journal, true);
+	sharing_free(s.sharing);
 	bundle_unref(s.bundle);
 	credentials_free(s.credentials);
 	return 0;

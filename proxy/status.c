@@ -26,6 +26,22 @@ const char *status_ship_word(const struct status *s)
 	return "refused";
 }
 
+const char *status_totals_word(const struct status *s)
+{
+	if (s->totals_restoring)
+		return "restoring";
+	return s->totals_known ? "known" : "unknown";
+}
+
+double status_totals_age_s(const struct status *s)
+{
+	uint64_t heard = s->ship.totals_heard_ms;
+
+	if (!s->shipping)
+		return 0;
+	return heard && heard <= s->mono_ms ? (double)(s->mono_ms - heard) / 1000 : INFINITY;
+}
+
 uint64_t status_unshipped(bool shipping, const struct ship_figures *ship, uint64_t journal_bytes)
 {
 	bool heard = ship->known && ship->shipped + ship->already > 0;
@@ -123,6 +139,23 @@ static void shipper(const struct status *s, struct buf *b)
 		s->ship.failures, s->ship.shipped, s->ship.alarms, s->shipper_restarts);
 }
 
+static void totals(const struct status *s, struct buf *b)
+{
+	double age = status_totals_age_s(s);
+
+	buf_adds(b, ",\"totals\":{");
+	text(b, "state", status_totals_word(s));
+	text(b, "cause", cause_word((enum cause)s->ship.totals_cause));
+	buf_printf(b,
+		",\"nodes\":%" PRIu32 ",\"nodes_seen\":%" PRIu32 ",\"entries\":%" PRIu64
+		",\"refused\":%" PRIu64 ",\"age_s\":",
+		s->ship.nodes, s->ship.nodes_seen, s->standings, s->standings_refused);
+	if (isfinite(age))
+		buf_printf(b, "%.1f}", age);
+	else
+		buf_adds(b, "null}");
+}
+
 static void certificate(const struct status *s, struct buf *b)
 {
 	if (s->certificate_end_s)
@@ -153,6 +186,7 @@ void status_json(const struct status *s, struct buf *b)
 	workers(s, b);
 	journal(s, b);
 	shipper(s, b);
+	totals(s, b);
 	certificate(s, b);
 	observe(s, b);
 }

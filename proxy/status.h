@@ -38,6 +38,11 @@ struct status {
 	struct ship_figures ship; /* as told last */
 	const char *ship_text;	  /* the trouble there is */
 
+	/* How people stand: of this host and of the others. */
+	bool totals_restoring, totals_known;
+	uint64_t mono_ms;
+	uint64_t standings, standings_refused;
+
 	uint64_t journal_bytes, journal_lost;
 	bool journal_failing;
 	double space_left_s;	   /* INFINITY: nothing is being written */
@@ -51,6 +56,10 @@ struct status {
 
 /* "idle", "busy", "away", "refused", "starting", or "off" where nothing is shipped. */
 const char *status_ship_word(const struct status *s);
+/* "restoring", "known" or "unknown". */
+const char *status_totals_word(const struct status *s);
+/* Seconds since the totals of other nodes were heard; INFINITY: never, 0: there is no Redis. */
+double status_totals_age_s(const struct status *s);
 /* Bytes of the journal that are not in Redis: all of them where nothing is shipped, and while the
  * shipper has not heard from Redis. */
 uint64_t status_unshipped(bool shipping, const struct ship_figures *ship, uint64_t journal_bytes);

@@ -74,6 +74,13 @@ static uint64_t random_word(void)
 	return v;
 }
 
+uint64_t usage_boot(void *shared)
+{
+	struct usage_shared *s = shared;
+
+	return set_once(&s->boot, random_word());
+}
+
 struct usage *usage_open(void *shared, size_t size, unsigned worker, struct err *e)
 {
 	struct usage_shared *s = shared;
@@ -96,7 +103,7 @@ struct usage *usage_open(void *shared, size_t size, unsigned worker, struct err 
 	u->shared = s;
 	u->range = &s->range[worker];
 	u->worker = worker;
-	u->boot = set_once(&s->boot, random_word());
+	u->boot = usage_boot(s);
 	u->dir = -1;
 	u->digest = digest_new();
 	for (uint32_t i = 0; i < USAGE_ALL; i++)

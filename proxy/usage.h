@@ -29,6 +29,9 @@
 /* Bytes of the shared memory for so many workers; zeroed memory is an empty table. */
 size_t usage_size(unsigned workers);
 
+/* The number that tells this memory's emissions from another's; made at the first call. */
+uint64_t usage_boot(void *shared);
+
 struct usage; /* one worker's view */
 struct usage *usage_open(void *shared, size_t size, unsigned worker, struct err *e);
 /* After its journal was closed: answers of the journal come to it. */
