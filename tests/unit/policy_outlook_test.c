@@ -49,7 +49,7 @@ static void check(const char *zone, const char *schedule, const char *day)
 	int64_t start;
 
 	assert_true(snapshot_parse_time(s, span_str(day), &start));
-	for (int64_t at = start; at < start + 8 * 86400; at += 3 * 3600 + 17 * 60 + 13) {
+	for (int64_t at = start; at < start + 8 * 86400; at += 13 * 3600 + 17 * 60 + 13) {
 		struct facts f = {.now_s = at};
 		int64_t want = look_for_edge(s, at);
 
