@@ -28,15 +28,40 @@ static bool open_at(const struct snapshot *s, int64_t at)
 	return now.open;
 }
 
-/* By looking at every minute of two weeks. */
-static int64_t look_for_edge(const struct snapshot *s, int64_t from)
-{
-	bool now = open_at(s, from);
+/* Is the rule open, at every minute of three weeks and more from `start`? */
+#define MINUTES (23 * 1440)
+static int64_t start;
+static bool open[MINUTES];
 
-	for (int64_t at = from / 60 * 60 + 60; at < from + 14 * 86400; at += 60)
-		if (open_at(s, at) != now)
-			return at;
+static void look_at_every_minute(const struct snapshot *s)
+{
+	for (int i = 0; i < MINUTES; i++)
+		open[i] = open_at(s, start + i * 60);
+}
+
+/* The first change within two weeks. */
+static int64_t look_for_edge(int64_t from)
+{
+	int64_t now = (from - start) / 60;
+
+	for (int64_t i = now + 1; i < now + 14 * 1440; i++)
+		if (open[i] != open[now])
+			return start + i * 60;
 	return 0;
+}
+
+/* From each edge the next, and the second before it: a search that begins beside an edge must not
+ * step over it. */
+static void check_at_edges(const struct snapshot *s)
+{
+	for (int64_t at = look_for_edge(start); at && at < start + 8 * 86400;) {
+		int64_t next = look_for_edge(at);
+
+		assert_true(policy_next_edge(s, at - 1) == at);
+		assert_true(policy_next_edge(s, at) == next);
+		assert_true(policy_next_edge(s, at + 1) == next);
+		at = next;
+	}
 }
 
 static void check(const char *zone, const char *schedule, const char *day)
@@ -46,12 +71,12 @@ static void check(const char *zone, const char *schedule, const char *day)
 	const struct snapshot *s =
 		snapshot_of_text(policy_with(zone, schedule, text, sizeof text), &b);
 	struct rule_now now;
-	int64_t start;
 
 	assert_true(snapshot_parse_time(s, span_str(day), &start));
+	look_at_every_minute(s);
 	for (int64_t at = start; at < start + 8 * 86400; at += 13 * 3600 + 17 * 60 + 13) {
 		struct facts f = {.now_s = at};
-		int64_t want = look_for_edge(s, at);
+		int64_t want = look_for_edge(at);
 
 		policy_rule_now(s, &f, 0, &now);
 		if (now.until_s != want)
@@ -59,6 +84,7 @@ static void check(const char *zone, const char *schedule, const char *day)
 				(long long)at, (long long)now.until_s, (long long)want);
 		assert_true(policy_next_edge(s, at) == want);
 	}
+	check_at_edges(s);
 	buf_free(&b);
 }
 
@@ -73,6 +99,56 @@ static void edges_are_those_of_every_minute(void **state)
 			check("Europe/London", schedules[i], days[k]);
 	check("Asia/Kathmandu", schedules[0], days[0]);
 	check("America/New_York", schedules[1], "2026-03-06");
+}
+
+/* Clocks that move by half an hour, at midnight (so that a day has no beginning, or two), and half
+ * an hour off the full hour of UTC. */
+static void unusual_clocks_have_the_same_edges(void **state)
+{
+	static const struct {
+		const char *zone, *day;
+	} v[] = {{"Australia/Lord_Howe", "2026-04-03"}, {"Australia/Lord_Howe", "2026-10-02"},
+		{"Africa/Cairo", "2026-04-22"}, {"Africa/Cairo", "2026-10-28"},
+		{"America/Santiago", "2026-04-03"}, {"America/Santiago", "2026-09-04"},
+		{"America/St_Johns", "2026-03-06"}, {"Pacific/Chatham", "2026-09-25"}};
+	static const char *const times[] = {"Fri 00:00-00:30", "Sun 00:00-01:00; Sat 23:15-24:00",
+		"Sun 01:45-02:15,02:45-03:30", "Mon-Fri 08:00-18:00", "Sat-Sun"};
+	(void)state;
+
+	for (size_t i = 0; i < sizeof v / sizeof *v; i++)
+		for (size_t k = 0; k < sizeof times / sizeof *times; k++)
+			check(v[i].zone, times[k], v[i].day);
+}
+
+static void the_first_edge_of_several_rules_is_next(void **state)
+{
+	static const char text[] =
+		"zone = \"Europe/London\"; schedules: { a = \"Mon-Fri 08:00-18:00\"; b = "
+		"\"12:00-14:00\"; c = \"Sun 01:30-02:30\"; };"
+		"rules = ( { name = \"x\"; schedule = \"a\"; action = \"allow\"; },"
+		"{ name = \"y\"; schedule = \"b\"; action = \"deny\"; },"
+		"{ name = \"z\"; schedule = \"c\"; action = \"allow\"; },"
+		"{ name = \"n\"; action = \"allow\"; } );";
+	struct buf b = {0};
+	const struct snapshot *s = snapshot_of_text(text, &b);
+	(void)state;
+
+	assert_true(snapshot_parse_time(s, SPAN("2026-10-22"), &start));
+	for (int64_t at = start; at < start + 7 * 86400; at += 1801) {
+		struct facts f = {.now_s = at};
+		struct rule_now now;
+		int64_t first = 0;
+
+		for (size_t i = 0; i < 4; i++) {
+			policy_rule_now(s, &f, i, &now);
+			if (now.until_s && (!first || now.until_s < first))
+				first = now.until_s;
+		}
+		policy_rule_now(s, &f, 3, &now);
+		assert_true(now.open && now.until_s == 0);
+		assert_true(first > at && policy_next_edge(s, at) == first);
+	}
+	buf_free(&b);
 }
 
 static void days_have_23_24_and_25_hours(void **state)
@@ -139,6 +215,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(edges_are_those_of_every_minute),
+		cmocka_unit_test(unusual_clocks_have_the_same_edges),
+		cmocka_unit_test(the_first_edge_of_several_rules_is_next),
 		cmocka_unit_test(days_have_23_24_and_25_hours),
 		cmocka_unit_test(what_a_rule_is_for_is_said_as_it_was_written),
 	};
