@@ -157,6 +157,71 @@ int schedule_parse(struct span text, struct week_window *out, size_t cap, struct
 	return (int)w.n;
 }
 
+/* --- and back ----------------------------------------------------------------------------------
+ */
+
+/* The windows of one day as its times: "08:00-12:00,13:00-18:00"; "" for all of it. False: none. */
+static bool put_times(const struct week_window *v, size_t n, int day, struct buf *out)
+{
+	int start = day * DAY_MINUTES, end = start + DAY_MINUTES;
+	bool any = false;
+
+	for (size_t i = 0; i < n; i++) {
+		int from = v[i].from > start ? v[i].from : start;
+		int to = v[i].to < end ? v[i].to : end;
+
+		if (from >= to)
+			continue;
+		if (to - from < DAY_MINUTES)
+			buf_printf(out, "%s%02d:%02d-%02d:%02d", any ? "," : " ",
+				(from - start) / 60, from % 60, (to - start) / 60, to % 60);
+		any = true;
+	}
+	return any;
+}
+
+static void put_days(int from, int to, struct buf *out)
+{
+	static const char *const days[7] = {"Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"};
+
+	buf_adds(out, days[from]);
+	if (to > from)
+		buf_printf(out, "%s%s", to > from + 1 ? "-" : ",", days[to]);
+}
+
+void schedule_put(const struct week_window *v, size_t n, struct buf *out)
+{
+	struct buf times = {0}, next = {0};
+	bool first = true;
+
+	if (n == 1 && v[0].from == 0 && v[0].to == WEEK_MINUTES) {
+		buf_adds(out, "always");
+		return;
+	}
+	for (int day = 0; day < 7;) {
+		int last = day;
+
+		buf_reset(&times);
+		if (!put_times(v, n, day, &times)) {
+			day++;
+			continue;
+		}
+		for (; last + 1 < 7; last++) {
+			buf_reset(&next);
+			if (!put_times(v, n, last + 1, &next) ||
+				!span_eq(buf_spanof(&times), buf_spanof(&next)))
+				break;
+		}
+		buf_adds(out, first ? "" : "; ");
+		put_days(day, last, out);
+		buf_span(out, buf_spanof(&times));
+		first = false;
+		day = last + 1;
+	}
+	buf_free(&times);
+	buf_free(&next);
+}
+
 bool schedule_has(const struct week_window *v, size_t n, int week_minute)
 {
 	for (size_t i = 0; i < n; i++) {

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -125,12 +126,62 @@ static void no_window_holds_no_minute(void **state)
 		assert_false(schedule_has(NULL, 0, m));
 }
 
+static int by_from(const void *a, const void *b)
+{
+	return ((const struct week_window *)a)->from - ((const struct week_window *)b)->from;
+}
+
+/* What is written back reads as the same minutes. */
+static void schedules_come_back_as_they_were(void **state)
+{
+	static const struct {
+		const char *text, *back;
+	} cases[] = {
+		{"Mon-Fri 08:00-18:00", "Mon-Fri 08:00-18:00"},
+		{"Mon-Fri 08:00-12:00,13:00-18:00; Sat 09:00-12:00",
+			"Mon-Fri 08:00-12:00,13:00-18:00; Sat 09:00-12:00"},
+		{"Sat-Mon", "Mon; Sat,Sun"},
+		{"Wed; Fri-Sun", "Wed; Fri-Sun"},
+		{"Fri 22:00-02:00", "Fri 22:00-24:00; Sat 00:00-02:00"},
+		{"Tue 00:00-24:00", "Tue"},
+		{"12:00-14:00", "Mon-Sun 12:00-14:00"},
+		{"Mon,Wed 09:00-10:00", "Mon 09:00-10:00; Wed 09:00-10:00"},
+	};
+	static const struct week_window all = {0, WEEK_MINUTES}, over = {60, 3 * 1440};
+	struct buf b = {0};
+	(void)state;
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct week_window v[CAP], again[CAP];
+		struct err e;
+		int n = schedule_parse(span_str(cases[i].text), v, CAP, &e), m;
+
+		qsort(v, (size_t)n, sizeof *v, by_from);
+		buf_reset(&b);
+		schedule_put(v, (size_t)n, &b);
+		assert_string_equal(b.p, cases[i].back);
+		m = schedule_parse(buf_spanof(&b), again, CAP, &e);
+		assert_true(m > 0);
+		for (int at = 0; at < WEEK_MINUTES; at++)
+			if (schedule_has(v, (size_t)n, at) != schedule_has(again, (size_t)m, at))
+				fail_msg("\"%s\" at minute %d", b.p, at);
+	}
+	buf_reset(&b);
+	schedule_put(&all, 1, &b);
+	assert_string_equal(b.p, "always");
+	buf_reset(&b);
+	schedule_put(&over, 1, &b);
+	assert_string_equal(b.p, "Mon 01:00-24:00; Tue,Wed");
+	buf_free(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(windows_hold_what_is_written),
 		cmocka_unit_test(malformed_schedules_say_what_was_expected),
 		cmocka_unit_test(more_windows_than_fit_are_an_error),
+		cmocka_unit_test(schedules_come_back_as_they_were),
 		cmocka_unit_test(no_window_holds_no_minute),
 	};
 
