@@ -5,7 +5,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = (ROOT / os.environ.get("BUILD", "build")).resolve()
 MAN = ROOT / "packaging/man"
-PROGRAMS = {"stile-policy": ["check", "explain", "test", "service", "passwd", "redis-acl"], "stile-report": ["summary", "person", "denied", "rules"]}
+PROGRAMS = {"stile-policy": ["check", "explain", "test", "diff", "service", "passwd", "redis-acl"], "stile-report": ["summary", "person", "denied", "rules"]}
 COMMANDS = [(p, c) for p, commands in PROGRAMS.items() for c in commands]
 
 

@@ -50,7 +50,7 @@ def policy(folder):
 
 # --- the program ------------------------------------------------------------------------------------
 
-COMMANDS = ["check", "explain", "test", "service", "passwd", "redis-acl"]
+COMMANDS = ["check", "explain", "test", "diff", "service", "passwd", "redis-acl"]
 
 
 def test_help_and_version():
@@ -257,6 +257,50 @@ def test_tables_pass_fail_and_count(folder, policy):
     assert (told["passed"], told["failed"]) == (3, 1)
     assert [(t["passed"], t["failed"], len(t["failures"])) for t in told["tables"]] == [(2, 0, 0), (1, 1, 1)]
     assert machine(OK, "test", policy, good)["tables"][0]["failures"] == []
+
+
+# --- diff -------------------------------------------------------------------------------------------
+
+def test_diff_says_whose_answers_change_where_and_when(folder, policy):
+    new = folder / "new.cfg"
+    new.write_text(GOOD.replace("Mon-Fri 12:00-14:00", "Mon-Fri 12:00-13:00; Sat 10:00-11:00").replace('"60/min"', '"30/min"')
+                   .replace('{ name = "web"', '{ name = "no-hub"; roles = [ "comms" ]; to = [ "hub" ]; action = "deny"; },\n  { name = "web"'))
+    text = said(FOUND, "diff", policy, new)
+    assert "Mon-Fri 13:00-14:00\n      - allow by lunch (60 requests/min)\n      + deny by no-talk: \"Not outside lunch.\"\n" in text
+    assert "Sat 10:00-11:00\n      - deny by no-talk" in text and "Mon-Fri 12:00-13:00\n      - allow by lunch (60 requests/min)\n" in text
+    assert "group comms (comms, staff)\n  hub\n    always\n      - allow by web\n      + deny by no-hub\n" in text
+    told = machine(FOUND, "diff", policy, new)
+    assert (told["answers"], told["limits"], told["rules"]) == (3, 1, 0)
+    assert [(c["change"], c["who"]["kind"], c["who"]["name"], [t["name"] for t in c["to"]], c["when"], c["old"]["verdict"], c["new"]["verdict"])
+            for c in told["changes"]] == [
+        ("limits", "anybody", None, ["forum"], "Mon-Fri 12:00-13:00", "allow", "allow"),
+        ("answer", "anybody", None, ["forum"], "Mon-Fri 13:00-14:00", "allow", "deny"),
+        ("answer", "anybody", None, ["forum"], "Sat 10:00-11:00", "deny", "allow"),
+        ("answer", "group", "comms", ["hub"], "always", "allow", "deny")]
+
+
+def test_no_difference_is_0_and_other_rules_are_shown_when_asked(folder, policy):
+    assert said(OK, "diff", policy, policy).startswith("0 answers and 0 limits change\n")
+    new = folder / "new.cfg"
+    new.write_text(GOOD.replace('"web"', '"rest"').replace("Not outside lunch.", "Come at noon."))
+    assert "--rules shows them" in said(OK, "diff", policy, new)
+    text = said(FOUND, "diff", policy, new, "--rules")
+    assert "- allow by web\n      + allow by rest\n" in text and '+ deny by no-talk: "Come at noon."' in text
+    assert machine(OK, "diff", policy, new)["changes"] == []
+    new.write_text(GOOD.replace("Europe/London", "Europe/Paris") + "tls_only = true;")
+    told = machine(FOUND, "diff", policy, new)
+    assert told["settings"] == [{"name": "zone", "old": "Europe/London", "new": "Europe/Paris"}, {"name": "tls_only", "old": "false", "new": "true"}]
+    # noon in London is one o'clock in Paris; times are those of the new policy
+    assert {(c["when"], c["new"]["verdict"]) for c in told["changes"] if c["who"]["kind"] == "anybody"} == {
+        ("Mon-Fri 12:00-13:00", "allow"), ("Mon-Fri 14:00-15:00", "deny")}
+
+
+def test_diff_with_a_bad_file_says_what_is_wrong_with_either(folder, policy):
+    bad = folder / "bad.cfg"
+    bad.write_text("rules = (")
+    for pair in ((policy, bad), (bad, policy), (bad, bad)):
+        p = run("diff", *pair)
+        assert p.returncode == BAD_FILE and f"{bad}:1: " in p.stderr and p.stdout == ""
 
 
 # --- service ----------------------------------------------------------------------------------------
