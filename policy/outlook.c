@@ -78,7 +78,10 @@ void policy_rule_now(
 	assert(rule < snapshot_rules(s));
 	const struct snap_rule *r = &snapshot_at_RULE(s, NULL)[rule];
 
-	out->for_you = r->roles == 0 || (r->roles & facts_roles(s, f));
+	uint64_t through = r->roles & facts_roles(s, f);
+
+	out->for_you = r->roles == 0 || through;
+	out->role = through ? __builtin_ctzll(through) : -1;
 	out->open = r->schedule == SNAPSHOT_NONE ||
 		    holds_at(s, &snapshot_at_SCHEDULE(s, NULL)[r->schedule], f->now_s);
 	out->until_s = rule_edge(s, r, f->now_s);

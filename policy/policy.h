@@ -327,6 +327,7 @@ uint64_t policy_roles(
 /* --- what holds for somebody now, and until when (outlook.c) --------------------------------- */
 
 struct rule_now {
+	int32_t role;	 /* through which it is for you; -1: it names none, or none holds */
 	bool for_you;	 /* one of its roles holds, or it names none */
 	bool open;	 /* its schedule holds */
 	int64_t until_s; /* when that of the schedule changes next, UTC; 0: never */

@@ -58,6 +58,7 @@ struct access {
 /* A person's acknowledgement under a rule, about to be given. */
 struct ack {
 	size_t rule;
+	int32_t role;	/* through which the rule holds; -1: it names none */
 	uint8_t choice; /* which of the rule's purposes */
 	struct span purpose;
 	int64_t at_ms, until_ms;

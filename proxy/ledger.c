@@ -433,6 +433,8 @@ void ledger_ack(struct conn *c)
 	record_num(&r, FIELD_T, (uint64_t)a->at_ms);
 	record_str(&r, FIELD_USER, span_str(c->access.person));
 	snapshot_rule(p, a->rule, &rule);
+	if (a->role >= 0)
+		record_str(&r, FIELD_ROLE, snapshot_role(p, (size_t)a->role));
 	record_str(&r, FIELD_RULE, rule.name);
 	record_str(&r, FIELD_PURPOSE, a->purpose);
 	record_num(&r, FIELD_UNTIL, (uint64_t)a->until_ms);

@@ -454,21 +454,28 @@ void portal_roles(const struct portal *p, struct buf *out)
 		}
 }
 
-void portal_time(const struct portal *p, int64_t unix_s, struct buf *out)
+void portal_moment(const struct snapshot *p, int64_t now_s, int64_t at_s, struct buf *out)
 {
 	struct local_time t;
-	char day[11], today[11], tomorrow[11];
-	int64_t now_s = p->now_ms / 1000;
+	struct local_day today, that;
+	char date[11];
 
-	snapshot_local(p->policy, unix_s, &t);
-	snapshot_day(p->policy, unix_s, day);
-	snapshot_day(p->policy, now_s, today);
-	snapshot_day(p->policy, worker_today(p->c->w, now_s)->to_s, tomorrow);
+	snapshot_local(p, at_s, &t);
+	snapshot_local_day(p, now_s, &today);
+	snapshot_local_day(p, at_s, &that);
 	buf_printf(out, "%02d:%02d", t.minute / 60, t.minute % 60);
-	if (strcmp(day, tomorrow) == 0)
+	if (that.number == today.number)
+		return;
+	snapshot_day(p, at_s, date);
+	if (that.number == today.number + 1)
 		buf_adds(out, " tomorrow");
-	else if (strcmp(day, today) != 0)
-		buf_printf(out, " on %s", day);
+	else
+		buf_printf(out, " on %s", date);
+}
+
+void portal_time(const struct portal *p, int64_t unix_s, struct buf *out)
+{
+	portal_moment(p->policy, p->now_ms / 1000, unix_s, out);
 }
 
 void portal_duration(int64_t ms, struct buf *out)

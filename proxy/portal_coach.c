@@ -358,6 +358,7 @@ static void accept_form(struct portal *p)
 		return;
 	}
 	ack->rule = k.index;
+	ack->role = k.now.role;
 	ack->at_ms = p->now_ms;
 	ack->until_ms = p->now_ms + (int64_t)k.rule.remember_s * 1000;
 	if (!span_is(form_get(p->posted, "accept"), "yes")) {

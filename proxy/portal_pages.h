@@ -51,6 +51,8 @@ struct standing_entry *portal_standing(const struct portal *p, const struct rule
 /* The person's login name, for the person alone; empty where nobody logged in. */
 struct span portal_user(const struct portal *p);
 /* "14:30", "14:30 tomorrow", "14:30 on 2026-11-30"; the policy's zone. */
+void portal_moment(const struct snapshot *p, int64_t now_s, int64_t at_s, struct buf *out);
+/* The same of the question's own moment. */
 void portal_time(const struct portal *p, int64_t unix_s, struct buf *out);
 /* "90 days", "8 hours", "2 minutes": a duration as people say it. */
 void portal_duration(int64_t ms, struct buf *out);

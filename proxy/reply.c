@@ -147,6 +147,21 @@ static void more(const struct conn *c, const struct reply *r, struct buf *b)
 		portal);
 }
 
+static void again(const struct conn *c, const struct reply *r, struct buf *b)
+{
+	int64_t now_s = clock_wall_ms() / 1000;
+
+	if (!r->retry_s)
+		return;
+	if (r->retry_s < 120 || !c->rq->bundle) {
+		buf_printf(b, "<p>Try again in %u seconds.</p>\n", r->retry_s);
+		return;
+	}
+	buf_adds(b, "<p>Try again at ");
+	portal_moment(c->rq->bundle->policy, now_s, now_s + r->retry_s, b);
+	buf_adds(b, ".</p>\n");
+}
+
 static void page(const struct conn *c, const struct reply *r, struct buf *b)
 {
 	const struct request *rq = c->rq;
@@ -160,8 +175,7 @@ static void page(const struct conn *c, const struct reply *r, struct buf *b)
 	page_term(b, "Rule", r->rule);
 	page_term(b, "Whom to ask", r->owner);
 	buf_adds(b, "</dl>\n");
-	if (r->retry_s)
-		buf_printf(b, "<p>Try again in %u seconds.</p>\n", r->retry_s);
+	again(c, r, b);
 	if (rq->facts.host)
 		more(c, r, b);
 	page_end(b);

@@ -70,7 +70,7 @@ def test_refused_then_accepted_then_open_on_all_workers(house):
     s.stop()
     records = s.journal_records()
     a, = acks(s)
-    assert (a["rule"], a["purpose"]) == ("social", "public information") and a["until"] - a["t"] == 3600_000
+    assert (a["role"], a["rule"], a["purpose"]) == ("comms", "social", "public information") and a["until"] - a["t"] == 3600_000
     assert before - 1 <= a["t"] <= time.time() * 1000 and len(a["user"]) == 24
     allowed = [r for r in records if r["k"] == "access" and r["verdict"] == "allow"]
     assert {(r["user"], r["rule"]) for r in allowed} == {(a["user"], "social")} and all(r["t"] >= a["t"] for r in allowed)

@@ -211,9 +211,49 @@ static void what_a_rule_is_for_is_said_as_it_was_written(void **state)
 	buf_free(&b);
 }
 
+/* For whom a rule is, and through which of its roles. */
+static void rules_are_for_who_has_a_role(void **state)
+{
+	static const struct {
+		const char *user, *client; /* NULL: nobody has logged in */
+		int want[4];		   /* -2: not for you, -1: for everybody, else the role */
+	} rows[] = {{"anna", "192.0.2.1", {-1, 0, 2, 0}}, {"ben", "192.0.2.1", {-1, -2, 2, -2}},
+		{NULL, "192.0.2.1", {-1, -2, -2, -2}}, {NULL, "10.0.0.1", {-1, -2, -2, 1}},
+		{"anna", "10.0.0.1", {-1, 0, 2, 0}}};
+	struct buf b = {0};
+	const struct snapshot *s = snapshot_of_text(
+		"zone = \"UTC\"; roles: { comms = { users = [\"anna\"]; };"
+		" kiosks = { networks = [\"10.0.0.0/8\"]; }; staff = { everyone = true; }; };"
+		"rules = ( { name = \"a\"; action = \"deny\"; },"
+		" { name = \"b\"; roles = [\"comms\"]; action = \"allow\"; },"
+		" { name = \"c\"; roles = [\"staff\"]; action = \"allow\"; },"
+		" { name = \"d\"; roles = [\"kiosks\", \"comms\"]; action = \"allow\"; } );",
+		&b);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct facts f = {.identity = rows[i].user ? IDENTITY_KNOWN : IDENTITY_UNKNOWN};
+
+		assert_true(addr_parse(span_str(rows[i].client), &f.client));
+		if (rows[i].user)
+			f.roles = policy_roles(s, span_str(rows[i].user), NULL, 0);
+		for (size_t k = 0; k < 4; k++) {
+			struct rule_now now;
+			int got;
+
+			policy_rule_now(s, &f, k, &now);
+			got = now.for_you ? now.role : -2;
+			if (got != rows[i].want[k])
+				fail_msg("row %zu, rule %zu: %d", i, k, got);
+		}
+	}
+	buf_free(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(rules_are_for_who_has_a_role),
 		cmocka_unit_test(edges_are_those_of_every_minute),
 		cmocka_unit_test(unusual_clocks_have_the_same_edges),
 		cmocka_unit_test(the_first_edge_of_several_rules_is_next),
