@@ -32,9 +32,14 @@ uint64_t clock_mono_ms(void)
 
 uint64_t clock_mono_us(void)
 {
+	return clock_mono_ns() / 1000;
+}
+
+uint64_t clock_mono_ns(void)
+{
 	struct timespec t = now(CLOCK_MONOTONIC);
 
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
 void clock_shift_ms(int64_t by)

@@ -12,6 +12,7 @@ int64_t clock_wall_ms(void);
 /* Milliseconds since some fixed moment; never goes back. */
 uint64_t clock_mono_ms(void);
 uint64_t clock_mono_us(void);
+uint64_t clock_mono_ns(void);
 /* Adds to every later wall reading of this process. */
 void clock_shift_ms(int64_t by);
 

@@ -225,6 +225,7 @@ void conn_drop_request(struct conn *c)
 		return;
 	c->rq = NULL;
 	cancel(rq);
+	quota_drop(w, rq);
 	bundle_unref(rq->bundle);
 	rq->bundle = NULL;
 	free(rq->answer);

@@ -15,8 +15,10 @@
 #include "head.h"
 #include "identity.h"
 #include "journal.h"
+#include "quota.h"
 #include "loop.h"
 #include "policy.h"
+#include "rejudge.h"
 #include "resolve.h"
 #include "usage.h"
 #include "worker.h"
@@ -53,6 +55,7 @@ struct access {
 	bool tunnel;		     /* by CONNECT */
 	bool let_through;	     /* while refusals are only recorded (observe.h) */
 	struct usage_ref usage;
+	struct quota_share quota;
 };
 
 /* A person's acknowledgement under a rule, about to be given. */
@@ -76,6 +79,9 @@ struct request {
 	struct target target;
 	struct facts facts;
 	struct verdict verdict;
+	struct quota_hold hold[POLICY_STANDINGS_MAX]; /* of the facts' standings */
+	uint32_t generation; /* what is judged by, as it was when this began (rejudge.h) */
+	int64_t until_s;     /* when the verdict may change by the clock; 0: not known */
 	char user[IDENTITY_USER_MAX + 1];
 	struct addr addrs[RESOLVE_ADDRS_MAX]; /* resolved, then only those that may be dialled */
 	size_t n_addrs;
@@ -134,6 +140,8 @@ struct conn {
 	struct addr local;  /* own address of this connection */
 	struct addr origin;
 	uint16_t origin_port;
+	struct matter *matter;		    /* NULL: not judged again */
+	struct conn *mate_next, *mate_prev; /* of the same matter */
 };
 
 /* Takes the descriptor that the listener accepted. */
@@ -189,6 +197,9 @@ void ledger_refusal(struct conn *c, enum verdict_word verdict, enum reason reaso
 void ledger_close(struct conn *c, enum end_reason why); /* the end record, if an access is open */
 void ledger_bytes(struct conn *c, uint64_t up, uint64_t down);
 void ledger_lap(struct conn *c, enum lap lap); /* a measured stretch of time is over */
+/* The access goes on as the verdict says, which was judged anew; where another rule decides, the
+ * records tell of an end and of a new access. */
+void ledger_renew(struct conn *c, const struct verdict *v, const struct facts *f);
 /* The request's user gets a pseudonym; the first sight in a day a record. */
 void ledger_person(struct conn *c, const struct span *groups, size_t n);
 /* The request's acknowledgement goes to the journal; the request notes when it is there. */
@@ -207,6 +218,8 @@ enum step tunnel_hello(struct conn *c);
 enum step tunnel_hello_late(struct conn *c);
 enum step tunnel_relay(struct conn *c);
 enum step tunnel_late(struct conn *c);
+/* It was judged again and may go on; not from within a step. */
+void tunnel_renew(struct conn *c, const struct verdict *v, const struct facts *f);
 
 /* forward.c */
 enum step forward_start(struct conn *c); /* origin is connected: send the request */

@@ -133,67 +133,10 @@ enum step decide_resolved(struct conn *c)
 	return conn_move(c, STATE_DECIDE);
 }
 
-/* --- how the person stands under a rule --------------------------------------------------------
- */
-
-/* What is known of that rule's standing, made if there is nothing; NULL: more rules than the facts
- * hold. */
-static struct standing_facts *standing(struct facts *f, int32_t rule)
-{
-	for (size_t i = 0; i < f->standings; i++)
-		if (f->standing[i].rule == rule)
-			return &f->standing[i];
-	if (f->standings == POLICY_STANDINGS_MAX)
-		return NULL;
-	f->standing[f->standings] = (struct standing_facts){.rule = (uint16_t)rule};
-	return &f->standing[f->standings++];
-}
-
-static bool acknowledged(const struct conn *c, int32_t index)
-{
-	struct standing_entry *e;
-	struct rule_view rule;
-
-	snapshot_rule(c->rq->bundle->policy, (size_t)index, &rule);
-	e = *c->access.person ? standing_find(c->w->standing, span_str(c->access.person), rule.name)
-			      : NULL;
-	return e && standing_acked(e, c->rq->facts.now_s);
-}
-
-static bool ask_ack(struct conn *c, const struct verdict *v)
-{
-	struct standing_facts *st = standing(&c->rq->facts, v->rule);
-
-	if (!st)
-		return false;
-	st->asked_ack = true;
-	st->acked = acknowledged(c, v->rule);
-	return true;
-}
-
-static bool ask_limit(struct conn *c, const struct verdict *v)
-{
-	struct request *rq = c->rq;
-	struct standing_facts *st = standing(&rq->facts, v->rule);
-	struct rule_view rule;
-	/* without a login all of a network's people share the rate of the rule */
-	struct span person = span_str(*c->access.person ? c->access.person : "-");
-	bool within;
-
-	if (!st)
-		return false;
-	snapshot_rule(rq->bundle->policy, (size_t)v->rule, &rule);
-	within = usage_rate_take(c->w->usage, person, rule.name, &rule.limits.requests,
-		clock_mono_us(), &st->retry_s);
-	st->spent = within ? SPENT_NO : SPENT_YES;
-	st->kind = LIMIT_REQUESTS;
-	return true;
-}
-
 /* --- the answer --------------------------------------------------------------------------------
  */
 
-/* Judges one candidate; limits are asked for here, as they wait for nothing. */
+/* Judges one candidate; standings are asked for here, as they wait for nothing. */
 static enum decision judge(struct conn *c, struct verdict *v)
 {
 	struct request *rq = c->rq;
@@ -202,7 +145,7 @@ static enum decision judge(struct conn *c, struct verdict *v)
 		policy_evaluate(rq->bundle->policy, &rq->facts, v, NULL);
 		if (v->decision != DECISION_NEED || (v->need != NEED_LIMIT && v->need != NEED_ACK))
 			return v->decision;
-		if (!(v->need == NEED_ACK ? ask_ack : ask_limit)(c, v)) {
+		if (!quota_ask(c, v)) {
 			v->decision = DECISION_DENY;
 			v->reason = REASON_LIMIT;
 			return v->decision;

@@ -4,6 +4,7 @@
 #include "conn.h"
 
 #include <errno.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -100,6 +101,17 @@ static ssize_t write_tls(struct endpoint *end, const void *p, size_t n)
 bool endpoint_buffered(const struct conn *c, int side)
 {
 	return c->side[side].tls && tls_buffered(c->side[side].tls);
+}
+
+size_t endpoint_readable(const struct conn *c, int side)
+{
+	int n = 0;
+
+	if (endpoint_buffered(c, side))
+		return TLS_RECORD_MAX;
+	if (ioctl(c->side[side].fd, FIONREAD, &n) < 0 || n < 1)
+		return 1;
+	return (size_t)n;
 }
 
 ssize_t endpoint_read(struct conn *c, int side, void *p, size_t n)

@@ -46,6 +46,8 @@ void endpoint_skip(struct conn *c, int side, size_t n);
 ssize_t endpoint_write(struct conn *c, int side, const void *p, size_t n);
 /* Bytes are here that the loop does not tell of: read on. */
 bool endpoint_buffered(const struct conn *c, int side);
+/* About how many bytes a read would bring; at least 1, which may be the end. */
+size_t endpoint_readable(const struct conn *c, int side);
 /* Nothing more will be written: the peer is told. */
 void endpoint_shut(struct conn *c, int side);
 /* The close will be seen as a failure: what was sent is not all (RFC 9112 8). */

@@ -2,6 +2,7 @@
 #include "flow.h"
 
 #include "conn.h"
+#include "pace.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -113,11 +114,14 @@ static bool follow(struct flow *f, char *p, size_t n, size_t *give, char **rest,
 static enum flow_answer piece(struct conn *c, struct flow *f, size_t *moved)
 {
 	char *p = c->w->scratch;
-	size_t ask = wanted(f), used, behind = 0;
+	size_t ask = pace_allows(c, f, wanted(f)), used, behind = 0;
 	char *rest = NULL;
 	ssize_t n, sent;
 
+	if (ask == 0)
+		return f->paused ? FLOW_WAIT : FLOW_MEMORY;
 	n = endpoint_read(c, f->from, p, ask);
+	pace_moved(c, f, ask, n > 0 ? (size_t)n : 0);
 	if (n == ENDPOINT_AGAIN)
 		return FLOW_WAIT;
 	if (n == ENDPOINT_FAILED)
@@ -159,15 +163,21 @@ enum flow_answer flow_pump(struct conn *c, struct flow *f)
 		if (moved >= FLOW_TURN && !endpoint_buffered(c, f->from))
 			return FLOW_WAIT;
 		a = piece(c, f, &moved);
-		if (a != FLOW_WAIT)
+		if (a != FLOW_WAIT || f->paused)
 			return a;
 	}
+}
+
+static bool takes(const struct flow *f)
+{
+	return !f->ended && !f->paused;
 }
 
 void flow_watch(struct conn *c)
 {
 	bool up = flow_pending(&c->up), down = flow_pending(&c->down);
 
-	endpoint_want(c, CLIENT, (!up && !c->up.ended ? LOOP_READ : 0) | (down ? LOOP_WRITE : 0));
-	endpoint_want(c, ORIGIN, (!down && !c->down.ended ? LOOP_READ : 0) | (up ? LOOP_WRITE : 0));
+	endpoint_want(c, CLIENT, (!up && takes(&c->up) ? LOOP_READ : 0) | (down ? LOOP_WRITE : 0));
+	endpoint_want(
+		c, ORIGIN, (!down && takes(&c->down) ? LOOP_READ : 0) | (up ? LOOP_WRITE : 0));
 }

@@ -14,6 +14,7 @@ struct flow {
 	uint8_t from;	   /* CLIENT or ORIGIN */
 	bool ended;	   /* nothing more will come */
 	bool shut;	   /* and the receiver was told */
+	bool paused;	   /* the source is not read before its turn (pace.h) */
 	bool decode;	   /* chunked at the source, plain for the receiver (HTTP/1.0 clients) */
 	struct body *body; /* followed by its framing; NULL: everything until the end */
 };

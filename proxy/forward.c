@@ -124,6 +124,9 @@ enum step forward_start(struct conn *c)
 	if (!early_body(c))
 		return reply_failure(c, 400, END_CLIENT_BAD);
 	c->up.body = &rq->up_body;
+	rejudge_forget(c); /* a second try leads to another address */
+	if (!rejudge_watch(c))
+		return reply_failure(c, 503, END_NO_MEMORY);
 	rq->answer_n = 0;
 	rq->answered = false;
 	rq->close_client = !rq->head.keep_alive || c->draining;

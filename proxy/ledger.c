@@ -104,40 +104,61 @@ static int32_t one_service(const struct target *t)
 	return t->services == 1 ? t->service[0].service : -1;
 }
 
-/* All of an ACCESS record but time, id and count: what refusals of a minute have in common. */
-static void access_fields(struct conn *c, enum verdict_word verdict, enum reason reason,
-	struct record *r, struct store *s)
-{
-	const struct request *rq = c->rq;
-	const struct snapshot *p;
+/* What an ACCESS record tells of. */
+struct subject {
+	const struct snapshot *policy; /* NULL: nothing was judged */
+	const struct host *host;       /* NULL: nothing is known of the destination */
+	const struct target *target;
+	uint16_t port;
+	bool connect;
+	const struct verdict *verdict;
+};
 
+static struct subject subject_of(const struct request *rq)
+{
+	if (!rq || !rq->bundle)
+		return (struct subject){0};
+	return (struct subject){rq->bundle->policy, rq->facts.host ? &rq->head.host : NULL,
+		&rq->target, rq->head.port, rq->head.form == FORM_AUTHORITY, &rq->verdict};
+}
+
+/* Where to, as the rule wants it recorded. */
+static void destination_fields(const struct subject *x, struct record *r, struct store *s)
+{
+	const struct snapshot *p = x->policy;
+	enum rule_record setting = record_setting(p, x->verdict->rule);
+
+	policy_label(p, x->host, x->target, setting, s->label, sizeof s->label);
+	record_str(r, FIELD_TO, span_str(s->label));
+	record_num(r, FIELD_PORT, x->port);
+	if (setting == RECORD_NONE)
+		return;
+	service_fields(p, one_service(x->target), r);
+	if (x->target->services)
+		record_str(r, FIELD_PART,
+			span_str(part_word((enum service_part)x->target->service[0].part)));
+	record_str(r, FIELD_COUNTRY, span_str(x->verdict->country));
+}
+
+/* All of an ACCESS record but time, id and count: what refusals of a minute have in common. */
+static void access_fields(const struct conn *c, const struct subject *x, enum verdict_word verdict,
+	enum reason reason, struct record *r, struct store *s)
+{
 	record_init(r, RECORD_ACCESS);
 	record_str(r, FIELD_VERDICT, span_str(verdict_word(verdict)));
 	record_str(r, FIELD_REASON, span_str(reason_info(reason)->word));
 	record_str(r, FIELD_USER, span_str(c->access.person));
-	if (!rq || !rq->bundle)
+	if (!x->policy)
 		return;
-	p = rq->bundle->policy;
-	record_str(
-		r, FIELD_PROTO, rq->head.form == FORM_AUTHORITY ? SPAN("connect") : SPAN("http"));
-	if (!rq->facts.host)
+	record_str(r, FIELD_PROTO, x->connect ? SPAN("connect") : SPAN("http"));
+	if (!x->host)
 		return;
-	enum rule_record setting = record_setting(p, rq->verdict.rule);
-
-	policy_label(p, &rq->head.host, &rq->target, setting, s->label, sizeof s->label);
-	record_str(r, FIELD_TO, span_str(s->label));
-	record_num(r, FIELD_PORT, rq->head.port);
-	if (setting != RECORD_NONE) {
-		service_fields(p, one_service(&rq->target), r);
-		if (rq->target.services)
-			record_str(r, FIELD_PART,
-				span_str(part_word((enum service_part)rq->target.service[0].part)));
-		record_str(r, FIELD_COUNTRY, span_str(rq->verdict.country));
-	}
-	rule_fields(p, rq->verdict.rule, rq->verdict.role, r);
-	record_str(r, FIELD_ROLES, role_list(p, rq->verdict.roles, s->roles, sizeof s->roles));
+	destination_fields(x, r, s);
+	rule_fields(x->policy, x->verdict->rule, x->verdict->role, r);
 	record_str(
-		r, FIELD_OBSERVED, observed_list(p, &rq->verdict, s->observed, sizeof s->observed));
+		r, FIELD_ROLES, role_list(x->policy, x->verdict->roles, s->roles, sizeof s->roles));
+	record_str(r, FIELD_OBSERVED,
+		observed_list(x->policy, x->verdict, s->observed, sizeof s->observed));
 }
 
 static struct journal_ticket *write_down(
@@ -172,11 +193,11 @@ void ledger_lap(struct conn *c, enum lap lap)
 	c->rq->mark_us = now;
 }
 
-static void count_begun(struct conn *c)
+static void count_begun(struct conn *c, enum reason reason)
 {
 	struct counters *n = c->w->counters;
 
-	count_add(&n->verdict[VERDICT_ALLOW][c->rq->verdict.reason], 1);
+	count_add(&n->verdict[VERDICT_ALLOW][reason], 1);
 	count_add(&n->tunnels_begun, c->access.tunnel);
 	count_add(&n->tunnels, c->access.tunnel);
 	ledger_lap(c, LAP_VERDICT);
@@ -203,6 +224,18 @@ static void on_recorded(void *arg, bool ok)
 	conn_step(c);
 }
 
+/* What the rule and the catalogue say of it now. */
+static void classify_access(struct access *a, const struct verdict *v, const struct target *t)
+{
+	a->rule = v->rule;
+	a->role = v->role;
+	a->hidden = record_setting(a->bundle->policy, a->rule) == RECORD_NONE;
+	a->service = a->hidden ? -1 : one_service(t);
+	a->part = t->services ? t->service[0].part : PART_CORE;
+	a->let_through = v->reason == REASON_OBSERVE_ALL;
+	a->usage.slot = UINT32_MAX;
+}
+
 static void begin_access(struct conn *c)
 {
 	struct request *rq = c->rq;
@@ -211,34 +244,39 @@ static void begin_access(struct conn *c)
 	a->bundle = bundle_ref(rq->bundle);
 	a->number = ++c->w->accesses;
 	a->begun_ms = clock_mono_ms();
-	a->rule = rq->verdict.rule;
-	a->role = rq->verdict.role;
-	a->hidden = record_setting(rq->bundle->policy, a->rule) == RECORD_NONE;
-	a->service = a->hidden ? -1 : one_service(&rq->target);
-	a->part = rq->target.services ? rq->target.service[0].part : PART_CORE;
 	a->status = 0;
 	a->tls = NULL;
 	a->up = a->down = 0;
 	a->tunnel = rq->head.form == FORM_AUTHORITY;
-	a->let_through = rq->verdict.reason == REASON_OBSERVE_ALL;
-	a->usage = (struct usage_ref){.slot = UINT32_MAX};
+	a->usage = (struct usage_ref){0};
+	classify_access(a, &rq->verdict, &rq->target);
+	quota_begin(c);
 }
 
-enum step ledger_open(struct conn *c)
+/* The access record of the access that has just begun. */
+static struct journal_ticket *write_access(
+	struct conn *c, const struct subject *x, journal_done_fn *done)
 {
 	struct record r;
 	struct store s;
 
-	begin_access(c);
-	access_fields(c, VERDICT_ALLOW, c->rq->verdict.reason, &r, &s);
+	access_fields(c, x, VERDICT_ALLOW, x->verdict->reason, &r, &s);
 	c->access.to = strdup(s.label);
-	count_begun(c);
+	count_begun(c, x->verdict->reason);
 	stamp(c, &r, &s);
 	access_id(c, s.id);
 	record_str(&r, FIELD_ID, span_str(s.id));
+	return write_down(c, &r, done);
+}
+
+enum step ledger_open(struct conn *c)
+{
+	struct subject x = subject_of(c->rq);
+
+	begin_access(c);
 	c->rq->noted = NOTED_NOTHING;
 	conn_move(c, STATE_RECORD);
-	c->rq->ticket = write_down(c, &r, on_recorded);
+	c->rq->ticket = write_access(c, &x, on_recorded);
 	if (!c->rq->ticket)
 		c->rq->noted = NOTED_FAILED;
 	return STEP_ON;
@@ -279,14 +317,12 @@ enum step ledger_late(struct conn *c)
 /* --- its end -------------------------------------------------------------------------------------
  */
 
-void ledger_close(struct conn *c, enum end_reason why)
+static void write_end(struct conn *c, enum end_reason why)
 {
-	struct access *a = &c->access;
+	const struct access *a = &c->access;
 	struct record r;
 	struct store s;
 
-	if (!a->bundle)
-		return;
 	record_init(&r, RECORD_END);
 	stamp(c, &r, &s);
 	access_id(c, s.id);
@@ -303,6 +339,17 @@ void ledger_close(struct conn *c, enum end_reason why)
 		record_str(&r, FIELD_SNI, span_str(a->sni));
 	write_down(c, &r, NULL);
 	count_ended(c, why);
+}
+
+void ledger_close(struct conn *c, enum end_reason why)
+{
+	struct access *a = &c->access;
+
+	if (!a->bundle)
+		return;
+	write_end(c, why);
+	rejudge_forget(c);
+	quota_end(c);
 	free(a->sni);
 	free(a->to);
 	a->sni = a->to = NULL;
@@ -310,17 +357,71 @@ void ledger_close(struct conn *c, enum end_reason why)
 	a->bundle = NULL;
 }
 
+/* --- judged again
+ * ---------------------------------------------------------------------------------
+ */
+
+static struct span rule_name(const struct snapshot *p, int32_t rule)
+{
+	struct rule_view view = {0};
+
+	if (rule >= 0)
+		snapshot_rule(p, (size_t)rule, &view);
+	return view.name;
+}
+
+static void use_bundle(struct conn *c, const struct verdict *v, const struct target *t)
+{
+	struct access *a = &c->access;
+	struct bundle *before = a->bundle;
+
+	a->bundle = bundle_ref(c->w->bundle);
+	bundle_unref(before);
+	classify_access(a, v, t);
+	quota_renew(c, t);
+}
+
+/* The name seen in the ClientHello stays with the access under which it was seen. */
+static void hand_on(struct conn *c, const struct verdict *v, const struct facts *f)
+{
+	struct access *a = &c->access;
+	struct subject x = {c->w->bundle->policy, f->host, f->target, f->port, a->tunnel, v};
+
+	write_end(c, END_HANDED);
+	free(a->sni);
+	free(a->to);
+	a->sni = a->to = NULL;
+	use_bundle(c, v, f->target);
+	a->number = ++c->w->accesses;
+	a->begun_ms = clock_mono_ms();
+	a->up = a->down = 0;
+	a->usage.minute = 0;
+	write_access(c, &x, NULL);
+}
+
+void ledger_renew(struct conn *c, const struct verdict *v, const struct facts *f)
+{
+	const struct access *a = &c->access;
+	const struct snapshot *p = c->w->bundle->policy;
+
+	if (!span_eq(rule_name(a->bundle->policy, a->rule), rule_name(p, v->rule)))
+		hand_on(c, v, f);
+	else if (a->bundle != c->w->bundle || a->role != v->role)
+		use_bundle(c, v, f->target);
+}
+
 /* --- refusals
  * ------------------------------------------------------------------------------------- */
 
 void ledger_refusal(struct conn *c, enum verdict_word verdict, enum reason reason)
 {
+	struct subject x = subject_of(c->rq);
 	struct record r;
 	struct store s;
 
 	count_add(&c->w->counters->verdict[verdict][reason], 1);
 	ledger_lap(c, LAP_VERDICT);
-	access_fields(c, verdict, reason, &r, &s);
+	access_fields(c, &x, verdict, reason, &r, &s);
 	if (!usage_refusal(c->w->usage, &r, clock_wall_ms()))
 		return;
 	stamp(c, &r, &s);
@@ -354,6 +455,7 @@ void ledger_bytes(struct conn *c, uint64_t up, uint64_t down)
 	a->down += down;
 	count_add(&c->w->counters->up, up);
 	count_add(&c->w->counters->down, down);
+	quota_count(c, up, down, now);
 	if (usage_add_again(c->w->usage, &a->usage, core, up, down, now))
 		return;
 	usage_fields(a, &r);

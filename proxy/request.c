@@ -63,6 +63,7 @@ static enum step begin(struct conn *c)
 	rq->parsed = true;
 	rq->is_head = span_is(rq->head.method, "HEAD");
 	rq->bundle = bundle_ref(c->w->bundle);
+	rq->generation = rejudge_generation(c->w->rejudge);
 	rq->verdict.rule = rq->verdict.role = -1;
 	/* what a kept origin does meanwhile is looked at when it is to be used again (open.c) */
 	endpoint_want(c, ORIGIN, 0);

@@ -193,7 +193,7 @@ bool entry_mark(struct standing_entry *e, const struct local_day *day, uint32_t 
 	return true;
 }
 
-bool standing_add(struct standing *t, struct standing_entry *e, struct standing_use *use, bool core,
+bool standing_add(struct standing *t, struct standing_entry *e, struct standing_use *use,
 	uint64_t up, uint64_t down, const struct local_day *day, int64_t now_s)
 {
 	uint32_t minute = now_s > 0 ? (uint32_t)(now_s / 60) : 0;
@@ -205,7 +205,7 @@ bool standing_add(struct standing *t, struct standing_entry *e, struct standing_
 			word_add(&e->bytes[STANDING_DOWN], day, down);
 		entry_changed(e);
 	}
-	if (!core || !use->service || use->minute == minute)
+	if (!use->service || use->minute == minute)
 		return false;
 	return minute_add(t, e, use, up, down, day, minute);
 }

@@ -79,9 +79,9 @@ struct standing_use {
 uint64_t standing_service(struct span person, struct span service);
 
 /* Bytes of an access. `e` NULL: under a rule without limits, whose bytes may still make the minute
- * active for another rule. `core`: of the service's core. True: a minute of the entry became active
+ * active for another rule. True: a minute of the entry became active
  * by this. */
-bool standing_add(struct standing *t, struct standing_entry *e, struct standing_use *use, bool core,
+bool standing_add(struct standing *t, struct standing_entry *e, struct standing_use *use,
 	uint64_t up, uint64_t down, const struct local_day *day, int64_t now_s);
 
 enum standing_grant { STANDING_MINUTES, STANDING_BYTES, STANDING_GRANTS };

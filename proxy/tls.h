@@ -46,6 +46,7 @@ enum tls_answer tls_handshake(struct tls *t);
 ssize_t tls_read(struct tls *t, void *p, size_t n);
 ssize_t tls_write(struct tls *t, const void *p, size_t n);
 /* Something is left that the socket does not tell of. */
+#define TLS_RECORD_MAX 16384 /* plain bytes of one record, RFC 8446 5.1 */
 bool tls_buffered(const struct tls *t);
 /* close_notify: nothing more will be written. */
 void tls_shut(struct tls *t);

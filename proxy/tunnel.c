@@ -36,6 +36,8 @@ enum step tunnel_start(struct conn *c)
 	/* the client has waited for this: its socket has room */
 	if (endpoint_write(c, CLIENT, answer, n) != (ssize_t)n)
 		return conn_leave(c, END_CLIENT_BROKE);
+	if (!rejudge_watch(c))
+		return conn_leave(c, END_NO_MEMORY);
 	memmove(rq->bytes, rq->bytes + rq->head.size, rq->n - rq->head.size);
 	rq->n -= rq->head.size;
 	c->active_ms = c->w->now_ms;
@@ -153,7 +155,7 @@ enum step tunnel_upgrade(struct conn *c)
 	c->up.ended = c->down.ended = false;
 	if (!flow_put(&c->up, rq->bytes + rq->head.size, rq->n - rq->head.size))
 		return conn_leave(c, END_NO_MEMORY);
-	conn_drop_request(c);
+	conn_drop_request(c); /* its access is watched since it was forwarded */
 	return conn_move(c, STATE_RELAY);
 }
 
@@ -206,6 +208,13 @@ enum step tunnel_relay(struct conn *c)
 		return conn_leave(c, c->up.shut || c->down.shut ? c->ending : why);
 	flow_watch(c);
 	return STEP_WAIT;
+}
+
+void tunnel_renew(struct conn *c, const struct verdict *v, const struct facts *f)
+{
+	ledger_renew(c, v, f);
+	if (c->access.tls && tunnel_wants_tls(c) && strcmp(c->access.tls, "tls") != 0)
+		conn_end(c, END_NOT_TLS);
 }
 
 enum step tunnel_late(struct conn *c)

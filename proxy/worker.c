@@ -171,6 +171,7 @@ static void on_tick(int fd, short what, void *arg)
 		worker_note_record(w);
 	if (w->observe_until_ms && !worker_observes(w))
 		enforce_again(w);
+	rejudge_tick(w->rejudge);
 	show(w);
 	if (w->ticks++ % CHECKPOINT == 0)
 		tell_tip(w);
@@ -311,6 +312,8 @@ static void put_in_force(struct worker *w)
 	bundle_unref(w->bundle);
 	w->bundle = n->bundle;
 	w->day = (struct local_day){0}; /* its zone may be another */
+	w->minutes_limited = quota_in_minutes(w->bundle->policy);
+	rejudge_policy(w->rejudge);
 	*n = (struct worker_next){0};
 }
 
@@ -486,11 +489,12 @@ static bool set_up(
 
 	w->index = m->index;
 	w->loop = loop_new();
+	w->rejudge = w->loop ? rejudge_new(w) : NULL;
 	w->digest = digest_new();
 	w->hello = hello_new();
 	w->scratch = malloc(FLOW_BUFFER);
 	w->listener = calloc(m->n_listen, sizeof *w->listener);
-	if (!w->loop || !w->digest || !w->hello || !w->scratch || !w->listener)
+	if (!w->rejudge || !w->digest || !w->hello || !w->scratch || !w->listener)
 		return err_set(e, "out of memory");
 	/* libraries have read their configuration; what is hostile is still to come */
 	if (!open_usage(w, m, fds[1], e) || !sandbox_enter(&box, e))
@@ -543,6 +547,8 @@ static void finish(struct worker *w)
 	resolver_free(w->resolver);
 	usage_close(w->usage);
 	hello_free(w->hello);
+	rejudge_free(w->rejudge);
+	pace_free_pool(w->paces);
 	digest_free(w->digest);
 	drop_next(w);
 	bundle_unref(w->bundle);

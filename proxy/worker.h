@@ -18,8 +18,10 @@
 
 struct conn;
 struct counters;
+struct rejudge;
 struct request;
 struct listener;
+struct pace;
 
 /* A bundle that was checked and is not yet in force, with what was made for it. */
 struct worker_next {
@@ -38,6 +40,8 @@ struct worker {
 	struct journal *journal;
 	struct usage *usage;
 	struct standing *standing;
+	struct rejudge *rejudge;
+	bool minutes_limited; /* by some rule of the policy in force */
 	struct local_day day; /* the present one, by the clock and the policy in force */
 	struct resolver *resolver;
 	struct identity_checker *identity;
@@ -50,7 +54,8 @@ struct worker {
 	size_t n_conns;
 	struct request *pool;
 	size_t pool_n;
-	char *scratch; /* FLOW_BUFFER bytes */
+	struct pace *paces; /* a pool too */
+	char *scratch;	    /* FLOW_BUFFER bytes */
 	uint64_t accesses;
 	struct counters *counters; /* shared with the master */
 	uint64_t lost_before;	   /* records lost by predecessors */

@@ -105,7 +105,7 @@ static void an_active_minute_each_minute_of_a_day(void **state)
 			fail_msg("%s %s: %d minutes", days[i].zone, days[i].day,
 				(int)((day.to_s - day.from_s) / 60));
 		for (int64_t at = day.from_s; at < day.to_s; at += 20)
-			standing_add(t, e, &use, true, 2048, ACTIVE_BYTES, &day, at);
+			standing_add(t, e, &use, 2048, ACTIVE_BYTES, &day, at);
 		assert_int_equal(figures(t, e, &day).minutes, days[i].minutes);
 		drop(t);
 	}
@@ -165,10 +165,12 @@ static void sums_decide(void **state)
 			struct standing_use use = use_of(people[p->person], services[p->service]);
 			struct standing_entry *e = NULL;
 
+			if (!p->core)
+				use.service = 0;
 			if (p->rule)
 				e = standing_hold(t, 0, span_str(people[p->person]),
 					span_str(rules[p->rule]), &day);
-			standing_add(t, e, &use, p->core, p->up, p->down, &day, now + p->at_s);
+			standing_add(t, e, &use, p->up, p->down, &day, now + p->at_s);
 		}
 		for (int r = 0; r < 2; r++) {
 			struct standing_entry *e =
@@ -199,7 +201,7 @@ static void a_new_day_starts_anew_and_acks_stay(void **state)
 	assert_true(standing_open_tunnel(t, e, 0, 1));
 	standing_acknowledge(t, e, &ack);
 	standing_grant(t, e, STANDING_BYTES, 5, &day);
-	assert_true(standing_add(t, e, &use, true, 2048, MIB, &day, then - 1));
+	assert_true(standing_add(t, e, &use, 2048, MIB, &day, then - 1));
 	f = figures(t, e, &day);
 	assert_int_equal(f.minutes, 1);
 	assert_int_equal(f.bytes, 2048 + MIB);
@@ -212,7 +214,7 @@ static void a_new_day_starts_anew_and_acks_stay(void **state)
 	assert_int_equal(f.granted[STANDING_BYTES], 0);
 	assert_int_equal(f.tunnels, 1);
 	assert_true(standing_spent_since(t, e, STANDING_BYTES, MIB, &next, then * 1000) == 0);
-	assert_true(standing_add(t, e, &use, true, 2048, MIB, &next, then));
+	assert_true(standing_add(t, e, &use, 2048, MIB, &next, then));
 	assert_int_equal(figures(t, e, &next).minutes, 1);
 	standing_ack(e, &got);
 	assert_int_equal(got.until_s, ack.until_s);
@@ -233,7 +235,7 @@ static void a_spent_limit_has_its_moment(void **state)
 	uint64_t turns = standing_turns(t);
 
 	(void)state;
-	standing_add(t, e, &use, true, 2048, MIB, &day, now);
+	standing_add(t, e, &use, 2048, MIB, &day, now);
 	/* its one minute lasts until it is over */
 	assert_true(standing_spent_since(t, e, STANDING_MINUTES, 1, &day, now * 1000) == 0);
 	assert_true(standing_spent_since(t, e, STANDING_MINUTES, 1, &day, now * 1000 + 59999) == 0);
@@ -265,9 +267,9 @@ static void others_minutes_are_or_ed(void **state)
 
 	(void)state;
 	for (int i = 0; i < 10; i++)
-		standing_add(t, e, &use, true, 2048, MIB, &day, now + i * 60);
+		standing_add(t, e, &use, 2048, MIB, &day, now + i * 60);
 	for (int i = 5; i < 12; i++)
-		standing_add(far, f, &far_use, true, 2048, MIB, &day, now + i * 60);
+		standing_add(far, f, &far_use, 2048, MIB, &day, now + i * 60);
 	standing_grant(far, f, STANDING_MINUTES, 30, &day);
 	assert_true(standing_take_changed(f));
 	assert_false(standing_take_changed(f));
@@ -530,10 +532,10 @@ static void work(const struct crew *c, int round)
 	e = standing_hold(c->t, c->worker, span_str(person), span_str(rule), &c->day);
 	assert_non_null(e);
 	if (standing_open_tunnel(c->t, e, c->worker, 3)) {
-		standing_add(c->t, e, &use, true, 100, 1000, &c->day, c->now + round / 100);
+		standing_add(c->t, e, &use, 100, 1000, &c->day, c->now + round / 100);
 		standing_close_tunnel(e, c->worker);
 	} else {
-		standing_add(c->t, e, &use, true, 100, 1000, &c->day, c->now + round / 100);
+		standing_add(c->t, e, &use, 100, 1000, &c->day, c->now + round / 100);
 	}
 	n = standing_reserve(e, STANDING_UP, 1000000, 1000, (uint64_t)round * 1000000, &at);
 	standing_give_back(e, STANDING_UP, 1000000, n);

@@ -1,0 +1,385 @@
+"""Limits that hold, also in open tunnels: each kind, each thing that may happen once it is spent, and clocks of all sorts."""
+import pytest
+from harness import *
+from peer import Peer, Tunnel
+from wallclock import WallClock
+
+HOSTS = ["www.facebook.com", "m.facebook.com", "www.instagram.com", "other.example"]
+
+
+def policy(limits, more="", zone="Europe/London", keys=""):
+    return f"""
+zone = "{zone}"; inside = [ "127.0.0.0/8" ]; ports = [ "1024-65535" ];
+roles: {{ comms = {{ users = ["anna"]; groups = ["comms"]; }}; staff = {{ everyone = true; }}; }};
+rules = (
+  {{ name = "social"; roles = ["staff"]; to = ["facebook", "instagram"]; action = "allow"; {keys}
+     limits = {{ {limits} }}; }},
+  {more}
+  {{ name = "rest"; roles = ["staff"]; to = [".example"]; action = "allow"; }} );
+"""
+
+
+NEXT = '{ name = "after"; roles = ["staff"]; to = ["facebook"]; action = "allow"; },'
+
+
+@pytest.fixture
+def clock(folder):
+    return WallClock(folder)
+
+
+@pytest.fixture
+def stile(folder, started, clock):
+    """stile(policy) runs one by the clock, with a peer to talk to."""
+
+    def run_it(text, at="2026-11-27 10:00:20", **more):
+        clock.set(at)
+        s = Stile(folder, policy=text, names=HOSTS, **more)
+        s.more["env"] = clock.environment()
+        started(s)
+        s.peer = started(Peer())
+        s.tunnels = []
+
+        def open_one(user="ben", host=HOSTS[0]):
+            s.tunnels.append(Tunnel(s, host, s.peer, user))
+            return s.tunnels[-1]
+
+        def stop_it(**more):
+            for t in s.tunnels:
+                t.close()
+            return Process.stop(s, **more)
+
+        s.open, s.stop = open_one, stop_it
+        return s
+
+    return run_it
+
+
+def header(head, name):
+    m = re.search(rf"(?im)^{name}: (.*?)\r?$", head)
+    return m and m.group(1)
+
+
+def records(s, kind, **fields):
+    """Those with these fields, in the order of time."""
+    out = [r for r in s.journal_records() if r["k"] == kind and all(r.get(k) == v for k, v in fields.items())]
+    return sorted(out, key=lambda r: r["t"])
+
+
+def spend(t, kind):
+    """One active minute, or ten thousand bytes and more."""
+    t.active() if kind == "minutes" else t.get(12000)
+
+
+def later(s, clock, kind):
+    """The moment from which what was spent counts as spent."""
+    if kind == "minutes":
+        clock.step(60)
+
+
+DAY = {"minutes": "minutes = 1;", "bytes": 'bytes = "10 kB";'}
+REASON = {"minutes": "minutes-spent", "bytes": "bytes-spent"}
+
+
+# --- each kind, each when_spent ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", DAY)
+def test_a_spent_day_denies_and_ends_what_is_open(stile, clock, kind):
+    s = stile(policy(DAY[kind]))
+    t, other = s.open(), s.open("anna")
+    idle = s.open(host=HOSTS[1])
+    elsewhere = s.open(host=HOSTS[3])
+    for x in (idle, other, elsewhere):
+        x.get(1)
+    spend(t, kind)
+    later(s, clock, kind)
+    assert t.ended_within(2.5) and idle.ended_within(2.5)
+    refused = s.open()
+    assert refused.status == 429
+    seconds = 13 * 3600 + 58 * 60 if kind == "minutes" else 13 * 3600 + 59 * 60
+    assert abs(int(header(refused.head, "Retry-After")) - seconds) < 90
+    assert other.alive() and elsewhere.alive() and s.open("anna").status == 200
+    s.stop()
+    ends = records(s, "end", reason="spent")
+    assert len(ends) == 2 and {e["user"] for e in ends} == {ends[0]["user"]}
+    assert [(r["verdict"], r["rule"]) for r in records(s, "access", reason=REASON[kind])] == [("deny", "social")]
+
+
+@pytest.mark.parametrize("kind", DAY)
+def test_a_spent_day_hands_on_to_the_next_rule(stile, clock, kind):
+    s = stile(policy(DAY[kind] + ' when_spent = "next";', NEXT))
+    t = s.open()
+    outside = s.open(host="www.instagram.com").get(1)
+    spend(t, kind)
+    up, down = t.up, t.down
+    later(s, clock, kind)
+    wait_for("the tunnel is handed on", lambda: records(s, "end", reason="handed-on"), 5)
+    assert outside.ended_within(2.5)  # no rule is left for it
+    assert t.get(5000).alive() and s.open().status == 200
+    t.close()
+    s.stop()
+    (end,) = records(s, "end", reason="handed-on")
+    assert (end["up"], end["down"]) == (up, down)
+    first, *more = [r["rule"] for r in records(s, "access", user=end["user"], service="facebook")]
+    assert first == "social" and set(more) == {"after"} and len(more) == 2
+    (mine,) = [e for e in records(s, "end") if e["down"] == t.down - down]
+    assert mine["up"] == t.up - up and mine["id"] in {r["id"] for r in records(s, "access", rule="after")}
+    usage = {}
+    for r in records(s, "usage", service="facebook"):
+        usage[r["rule"]] = usage.get(r["rule"], 0) + r["up"] + r["down"]
+    assert usage == {"social": up + down, "after": t.up + t.down - up - down}
+
+
+@pytest.mark.parametrize("kind", DAY)
+def test_grace_lets_open_tunnels_go_on(stile, clock, kind):
+    s = stile(policy(DAY[kind] + ' grace = "5m";'))
+    t = s.open()
+    spend(t, kind)
+    later(s, clock, kind)
+    assert wait_for("it is spent", lambda: s.open().status == 429)
+    time.sleep(1.5)
+    assert t.alive()
+    clock.step(240)
+    assert not t.ended_within(1.5) and t.alive()
+    clock.step(70)
+    assert t.ended_within(2.5)
+
+
+@pytest.mark.parametrize("when", ["deny", "next"])
+def test_tunnels_open_at_once(stile, when):
+    s = stile(policy(f'tunnels = 3; when_spent = "{when}";', NEXT if when == "next" else ""))
+    mine = [s.open() for _ in range(3)]
+    assert {t.status for t in mine} == {200}
+    fourth = s.open()
+    assert fourth.status == (200 if when == "next" else 429)
+    # http requests are no tunnels, and other people have their own
+    assert s.open("anna").status == 200
+    mine[0].close()
+    wait_for("its place is free", lambda: s.open().status == 200 and (when == "deny" or records(s, "access", rule="social")[3:]))
+    # a worker that dies takes its tunnels with it
+    for pid in s.children()["worker"]:
+        os.kill(pid, signal.SIGKILL)
+    wait_for("successors", lambda: len(s.children().get("worker", [])) == 2)
+    again = wait_for("an answer", lambda: [t for t in [s.open()] if t.status == 200])
+    assert [s.open().status for _ in range(2)] == [200, 200] and all(t.alive() for t in again)
+    if when == "deny":
+        kept = [s.open() for _ in range(3)]
+        assert 429 in {t.status for t in kept}
+    s.stop()
+    if when == "next":
+        assert records(s, "access", rule="after")
+    else:
+        assert records(s, "access", reason="tunnels-open", verdict="deny", rule="social")
+
+
+def test_requests_with_next(stile):
+    s = stile(policy('requests = "2/h burst 1"; when_spent = "next";', NEXT))
+    assert [s.open().status for _ in range(4)] == [200] * 4
+    assert s.open(host="www.instagram.com").status == 403
+    s.stop()
+    rules = [r["rule"] for r in records(s, "access", service="facebook", verdict="allow")]
+    assert sorted(rules) == ["after"] * 2 + ["social"] * 2
+
+
+def test_without_redis_deny_and_allow(stile, folder):
+    """There should be a Redis, and it never answers: no totals of other nodes are known."""
+    s = stile(policy('minutes = 60; without_redis = "deny";'), redis=Redis(folder))
+    t = s.open()
+    assert t.status == 503
+    s.policy_file.write_text(policy('bytes = "10 kB"; without_redis = "allow";'))
+    s.reload()
+    t = s.open()
+    t.get(50000)
+    assert not t.ended_within(2.5) and s.open().status == 200
+    s.policy_file.write_text(policy('bytes = "10 kB"; without_redis = "local";'))
+    s.reload()
+    assert t.ended_within(2.5) and s.open().status == 429
+
+
+# --- http ----------------------------------------------------------------------------------------------
+
+
+def test_http_requests_make_minutes_and_bytes_too(stile, started, folder):
+    s = stile(policy('bytes = "100 kB";'))
+    origin = started(Nginx(folder))
+    (origin.www / "file").write_bytes(b"x" * 60000)
+    url = f"http://www.facebook.com:{origin.http}/file"
+    assert [s.curl(url, user="ben")[0] for _ in range(3)] == [200, 200, 429]
+    assert s.curl(url, user="anna")[0] == 200
+    # one that is too long is cut: 10 MB at 64 KiB a second
+    (origin.www / "slow").write_bytes(b"x" * 10000000)
+    begun = time.monotonic()
+    code, _, body = s.curl(f"http://m.facebook.com:{origin.http}/slow", user="anna")
+    assert code == 200 and len(body) < 10000000 and time.monotonic() - begun < 20
+    s.stop()
+    assert [r["status"] for r in records(s, "end", reason="spent")] == [200]
+
+
+# --- days and clocks -----------------------------------------------------------------------------------
+
+
+def test_midnight_gives_a_new_day(stile, clock):
+    s = stile(policy("minutes = 1;"), at="2026-11-27 23:57:20")
+    t = s.open()
+    t.active()
+    clock.step(60)
+    assert t.ended_within(2.5) and s.open().status == 429
+    clock.set("2026-11-27 23:59:57")
+    refused = s.open()
+    assert refused.status == 429 and int(header(refused.head, "Retry-After")) <= 3
+    wait_for("the new day", lambda: s.open().status == 200, 6)
+    # a tunnel that is open over midnight takes its minutes from each day
+    clock.set("2026-11-28 23:59:20")
+    t = s.open()
+    t.active()
+    clock.set("2026-11-29 00:00:10")
+    assert not t.ended_within(1.5)
+    t.active()
+    clock.step(60)
+    assert t.ended_within(2.5)
+
+
+def test_a_tunnel_goes_back_to_its_rule_on_the_new_day(stile, clock):
+    s = stile(policy('minutes = 1; when_spent = "next";', NEXT), at="2026-11-27 23:58:20")
+    t = s.open()
+    t.active()
+    clock.step(60)
+    wait_for("it is handed on", lambda: len(records(s, "end", reason="handed-on")) == 1, 5)
+    clock.set("2026-11-27 23:59:58")
+    wait_for("and back", lambda: len(records(s, "end", reason="handed-on")) == 2, 6)
+    assert t.alive()
+    s.stop()
+    assert [r["rule"] for r in records(s, "access")] == ["social", "after", "social"]
+
+
+def test_the_day_of_25_hours(stile, clock):
+    """The hour from one to two comes twice, and each of its minutes is one of its own."""
+    s = stile(policy("minutes = 3;"), at="2026-10-25 00:30:20")
+    t = s.open()
+    t.active()
+    clock.set("2026-10-25 01:30:20")
+    t.active()
+    clock.set("2026-10-25 01:30:20", fold=1)
+    t.active()
+    assert not t.ended_within(2)
+    clock.set("2026-10-25 01:31:20", fold=1)
+    assert t.ended_within(2.5)
+    refused = s.open()
+    assert abs(int(header(refused.head, "Retry-After")) - (22 * 3600 + 28 * 60 + 40)) < 30
+    clock.set("2026-10-25 23:59:30")
+    assert s.open().status == 429
+    clock.set("2026-10-26 00:00:01")
+    assert s.open().status == 200
+
+
+def test_the_day_of_23_hours(stile, clock):
+    s = stile(policy("minutes = 2;"), at="2026-03-29 00:59:20")
+    t = s.open()
+    t.active()
+    clock.set("2026-03-29 02:00:20")  # a minute later
+    t.active()
+    assert not t.ended_within(2)
+    clock.set("2026-03-29 02:01:20")
+    assert t.ended_within(2.5)
+    assert abs(int(header(s.open().head, "Retry-After")) - (21 * 3600 + 58 * 60 + 40)) < 30
+    clock.set("2026-03-29 23:59:30")
+    assert s.open().status == 429
+    clock.set("2026-03-30 00:00:01")
+    assert s.open().status == 200
+
+
+def test_a_clock_step_counts_no_minute_twice(stile, clock):
+    s = stile(policy("minutes = 3;"), at="2026-11-27 10:00:20")
+    t = s.open()
+    t.active()
+    clock.step(60)
+    t.active()
+    clock.step(-60)
+    t.active()  # the first minute once more
+    clock.step(60)
+    t.active()
+    clock.step(3600)
+    assert not t.ended_within(2)
+    t.active()
+    clock.step(60)
+    assert t.ended_within(2.5) and s.open().status == 429
+
+
+def test_an_idle_tab_makes_no_minutes(stile, clock):
+    s = stile(policy("minutes = 1;"))
+    t = s.open()
+    for _ in range(5):
+        t.put(100).get(2000)
+        t.s.sendall(b"")
+        clock.step(30)
+    assert not t.ended_within(1.5) and t.alive()
+
+
+# --- judged again --------------------------------------------------------------------------------------
+
+
+def test_a_reload_withdraws_and_others_do_not_notice(stile):
+    s = stile(policy('tunnels = 50;'))
+    facebook = [s.open() for _ in range(6)]
+    anna, other = s.open("anna"), s.open(host="other.example")
+    for t in (*facebook, anna, other):
+        t.get(1)
+    s.policy_file.write_text(policy('tunnels = 50;').replace('roles = ["staff"]; to = ["facebook", "instagram"]',
+                                                            'roles = ["comms"]; to = ["facebook", "instagram"]'))
+    s.reload()
+    assert all(t.ended_within(2.5) for t in facebook)
+    assert anna.alive() and other.alive()
+    s.policy_file.write_text("no policy")
+    s.reload()
+    assert anna.alive()
+    s.stop()
+    assert len(records(s, "end", reason="withdrawn")) == 6
+
+
+def test_a_role_is_withdrawn(stile, started, folder, clock):
+    text = policy('tunnels = 50;').replace('users = ["anna"]; ', "").replace(
+        'roles = ["staff"]; to = ["facebook"', 'roles = ["comms"]; to = ["facebook"')
+    s = stile(text, groups={"comms": ["anna", "ben"]})
+    anna, ben = s.open("anna"), s.open("ben")
+    assert (anna.status, ben.status) == (200, 200)
+    (s.d / "groups").write_text("comms: anna\n")
+    s.reload()
+    assert ben.ended_within(2.5) and anna.alive() and s.open("ben").status == 403
+    # who is no longer in the accounts at all
+    users = (s.d / "users").read_text().splitlines()
+    (s.d / "users").write_text("\n".join(l for l in users if not l.startswith("anna:")) + "\n")
+    s.reload()
+    assert anna.ended_within(2.5)
+
+
+def test_a_schedule_ends(stile, clock):
+    text = policy("tunnels = 50;", keys='schedule = "office";').replace("rules = (", 'schedules: { office = "Mon-Fri 08:00-18:00"; };\nrules = (')
+    s = stile(text, at="2026-11-27 17:59:50")
+    t, other = s.open(), s.open(host="other.example")
+    assert t.get(1).status == 200
+    clock.set("2026-11-27 17:59:58")
+    assert not t.ended_within(1)
+    assert t.ended_within(4)  # at six, and two seconds
+    assert other.get(1).alive()
+    clock.set("2026-11-30 08:00:01")
+    assert s.open().status == 200
+    s.stop()
+    assert len(records(s, "end", reason="withdrawn")) == 1
+
+
+def test_a_rule_of_another_name_takes_over(stile):
+    """The same access under a rule of the same name goes on unrecorded; under another it is a new one."""
+    s = stile(policy('tunnels = 50;'))
+    t = s.open()
+    t.get(1000)
+    s.policy_file.write_text(policy('tunnels = 40; bandwidth = "1 MB/s";'))
+    s.reload()
+    t.get(1000)
+    s.policy_file.write_text(policy('tunnels = 40;').replace('"social"', '"media"'))
+    s.reload()
+    wait_for("it is handed on", lambda: records(s, "end", reason="handed-on"), 5)
+    t.get(500)
+    s.stop()
+    assert [(r["rule"]) for r in records(s, "access")] == ["social", "media"]
+    assert [e["down"] for e in records(s, "end")] == [2000, 500]
+    assert sum(r["tunnels"] for r in records(s, "usage")) <= 2 * len({(r["rule"], r["minute"]) for r in records(s, "usage")})
