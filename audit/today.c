@@ -187,6 +187,24 @@ static bool add_usage(struct today *t, const struct record *r)
 	return service.n == 0 || (up == 0 && down == 0) || add_row(t, &row);
 }
 
+/* It may be of an earlier day, and holds until its time is over. */
+static void add_ack(struct today *t, const struct record *r)
+{
+	const struct span rule = record_get(r, FIELD_RULE);
+	const uint64_t at = record_getnum(r, FIELD_T), until = record_getnum(r, FIELD_UNTIL);
+	const uint32_t pair = rule.n && until > (uint64_t)t->o.now_ms && at < until
+				      ? pair_of(t, person_of(r), rule)
+				      : NO_PAIR;
+	if (pair == NO_PAIR)
+		return;
+	struct total *sum = totals_sum(t->pairs, pair);
+	if (until <= (uint64_t)sum->acked_until_ms)
+		return;
+	sum->acked_at_ms = (int64_t)at;
+	sum->acked_until_ms = (int64_t)until;
+	sum->purpose = t->o.door->purpose(t->o.door->arg, rule, record_get(r, FIELD_PURPOSE));
+}
+
 static void add_record(struct today *t, const struct record *r, const char *chain, bool *ok)
 {
 	if (t->o.door->counted(t->o.door->arg, r, chain))
@@ -194,13 +212,16 @@ static void add_record(struct today *t, const struct record *r, const char *chai
 	t->records++;
 	if (r->kind == RECORD_USAGE)
 		*ok = add_usage(t, r);
+	else if (r->kind == RECORD_ACK)
+		add_ack(t, r);
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
 static bool of_interest(struct span body)
 {
-	return span_starts(body, SPAN("{\"k\":\"usage\""));
+	return span_starts(body, SPAN("{\"k\":\"usage\"")) ||
+	       span_starts(body, SPAN("{\"k\":\"ack\""));
 }
 
 static bool take_line(struct today *t, const struct journal_line *line, struct err *e)

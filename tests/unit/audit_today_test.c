@@ -100,6 +100,20 @@ static void use(struct journal *j, const struct used *u)
 	add(j, &r);
 }
 
+static void ack(
+	struct journal *j, const char *rule, const char *what, int64_t at_ms, int64_t until_ms)
+{
+	struct record r;
+	record_init(&r, RECORD_ACK);
+	record_num(&r, FIELD_T, (uint64_t)at_ms);
+	record_str(&r, FIELD_DAY, SPAN("2025-10-08"));
+	record_str(&r, FIELD_USER, SPAN(ANNA));
+	record_str(&r, FIELD_RULE, span_str(rule));
+	record_str(&r, FIELD_PURPOSE, span_str(what));
+	record_num(&r, FIELD_UNTIL, (uint64_t)until_ms);
+	add(j, &r);
+}
+
 /* --- reading ---------------------------------------------------------------------------------- */
 
 static struct totals *read_all(unsigned ms)
@@ -215,6 +229,26 @@ static void what_cannot_be_trusted_is_passed_over(void **state)
 	check(1000);
 }
 
+#define NOW ((DAY0 + 40000) * 1000LL) /* of read_all */
+
+static void acknowledgements_that_hold_come_back(void **state)
+{
+	(void)state;
+	struct journal *a = writer("0"), *b = writer("1");
+	ack(a, "social", "second", NOW - 90000000, NOW + 5000); /* of yesterday */
+	ack(b, "social", "first", NOW - 1000, NOW + 4000);
+	ack(a, "video", "second", NOW - 5000, NOW);	  /* over */
+	ack(b, "free", "second", NOW - 5000, NOW + 9000); /* asks for none */
+	journal_close(a, true);
+	journal_close(b, true);
+	struct totals *got = read_all(1000);
+	const struct total social = of(got, ANNA, "social");
+	assert_int_equal(totals_count(got), 1);
+	assert_true(social.acked_at_ms == NOW - 90000000 && social.acked_until_ms == NOW + 5000);
+	assert_int_equal(social.purpose, 1);
+	totals_free(got);
+}
+
 static void an_empty_journal_has_nothing(void **state)
 {
 	(void)state;
@@ -236,6 +270,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(what_was_used_today_comes_back, folder),
 		cmocka_unit_test_setup(what_cannot_be_trusted_is_passed_over, folder),
+		cmocka_unit_test_setup(acknowledgements_that_hold_come_back, folder),
 		cmocka_unit_test_setup(an_empty_journal_has_nothing, folder),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
