@@ -42,6 +42,17 @@ static bool add_calls(scmp_filter_ctx f, enum who me)
 	return true;
 }
 
+/* Of an int the kernel looks at the lower half only. */
+static struct scmp_arg_cmp is(unsigned arg, int value)
+{
+	return (struct scmp_arg_cmp){arg, SCMP_CMP_MASKED_EQ, 0xffffffff, (unsigned)value};
+}
+
+static struct scmp_arg_cmp bits(unsigned arg, scmp_datum_t mask, scmp_datum_t value)
+{
+	return (struct scmp_arg_cmp){arg, SCMP_CMP_MASKED_EQ, mask, value};
+}
+
 static bool allow_if(scmp_filter_ctx f, int call, struct scmp_arg_cmp arg)
 {
 	return fine(seccomp_rule_add(f, SCMP_ACT_ALLOW, call, 1, arg));
@@ -49,9 +60,9 @@ static bool allow_if(scmp_filter_ctx f, int call, struct scmp_arg_cmp arg)
 
 static bool add_sockets(scmp_filter_ctx f, enum who me)
 {
-	return allow_if(f, SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, AF_INET)) &&
-	       allow_if(f, SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, AF_INET6)) &&
-	       (me == WORKER || allow_if(f, SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, AF_UNIX)));
+	return allow_if(f, SCMP_SYS(socket), is(0, AF_INET)) &&
+	       allow_if(f, SCMP_SYS(socket), is(0, AF_INET6)) &&
+	       (me == WORKER || allow_if(f, SCMP_SYS(socket), is(0, AF_UNIX)));
 }
 
 /* Threads, but no processes. clone3's flags are out of the filter's sight: ENOSYS makes the C
@@ -59,25 +70,24 @@ static bool add_sockets(scmp_filter_ctx f, enum who me)
 static bool add_threads(scmp_filter_ctx f)
 {
 #ifdef __s390__
-	struct scmp_arg_cmp flags = SCMP_A1(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD);
+	struct scmp_arg_cmp flags = bits(1, CLONE_THREAD, CLONE_THREAD);
 #else
-	struct scmp_arg_cmp flags = SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD);
+	struct scmp_arg_cmp flags = bits(0, CLONE_THREAD, CLONE_THREAD);
 #endif
 
 	return allow_if(f, SCMP_SYS(clone), flags) &&
-	       allow_if(f, SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+	       allow_if(f, SCMP_SYS(tgkill), is(0, getpid()));
 }
 
 /* A worker maps nothing that can be run, and opens only what is in its folder. The kernel passes a
  * path that is absolute, too: that it leads nowhere is Landlock's part, and that of chroot(2). */
 static bool add_worker(scmp_filter_ctx f, int folder)
 {
-	struct scmp_arg_cmp no_code = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
+	struct scmp_arg_cmp no_code = bits(2, PROT_EXEC, 0);
 
 	return allow_if(f, SCMP_SYS(mmap), no_code) && allow_if(f, SCMP_SYS(mmap2), no_code) &&
 	       allow_if(f, SCMP_SYS(mprotect), no_code) &&
-	       allow_if(f, SCMP_SYS(openat),
-		       SCMP_A0(SCMP_CMP_MASKED_EQ, 0xffffffff, (scmp_datum_t)folder));
+	       allow_if(f, SCMP_SYS(openat), is(0, folder));
 }
 
 bool syscalls_confine(int folder, struct err *e)
