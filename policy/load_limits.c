@@ -161,9 +161,12 @@ static bool read_settings(const struct load *l, const struct conf_node *g, struc
 	bool daily = conf_get(g, "minutes") || conf_get(g, "bytes"), ok;
 	int64_t warn = WARN_PERCENT, grace_ms = 0;
 	int spent = WHEN_SPENT_DENY, away = WITHOUT_REDIS_LOCAL;
+	static const char *const of_days[] = {"warn", "grace", "without_redis"};
+	bool idle = false;
 
-	if (!daily && (pointless(l, g, "warn") | pointless(l, g, "grace") |
-			      pointless(l, g, "without_redis")))
+	for (size_t i = 0; !daily && i < sizeof of_days / sizeof *of_days; i++) /* each is told */
+		idle |= pointless(l, g, of_days[i]);
+	if (idle)
 		return false;
 	ok = conf_int(l->c, g, "warn", 1, 100, &warn, l->p);
 	ok = conf_duration(l->c, g, "grace", 0, GRACE_MAX_MS, &grace_ms, l->p) && ok;

@@ -14,6 +14,7 @@
 #include "conn.h"
 
 #include "clock.h"
+#include "crowd.h"
 #include "listener.h"
 
 #include <stdlib.h>
@@ -97,6 +98,7 @@ void conn_accept(struct listener *l, int fd, const struct addr *client, const st
 {
 	struct worker *w = l->w;
 	struct conn *c = calloc(1, sizeof *c);
+	enum end_reason why;
 
 	if (!c) {
 		close(fd);
@@ -116,12 +118,12 @@ void conn_accept(struct listener *l, int fd, const struct addr *client, const st
 	if (c->next)
 		c->next->prev = c;
 	w->conns = c;
-	w->n_conns++;
+	count_set(&w->counters->connections, ++w->n_conns);
 	endpoint_want(c, CLIENT, LOOP_READ);
 	if (listener_balancer(l, client))
 		conn_move(c, STATE_PROXY_HEADER);
-	else if (!greet_begin(c))
-		conn_end(c, END_NO_MEMORY);
+	else if ((why = greet_begin(c)) != END_DONE)
+		conn_end(c, why);
 }
 
 static void unlink_conn(struct conn *c)
@@ -131,7 +133,9 @@ static void unlink_conn(struct conn *c)
 	*(c->prev ? &c->prev->next : &w->conns) = c->next;
 	if (c->next)
 		c->next->prev = c->prev;
-	w->n_conns--;
+	count_set(&w->counters->connections, --w->n_conns);
+	if (c->counted)
+		crowd_leave(w->crowd, &c->client);
 }
 
 enum step conn_leave(struct conn *c, enum end_reason why)

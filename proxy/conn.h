@@ -126,6 +126,7 @@ struct conn {
 	uint8_t state;
 	uint8_t listener; /* that accepted it: its place in the worker's */
 	bool stepping, woken, late, draining;
+	bool counted;	  /* as one of its client's connections */
 	bool served;	  /* a request before the present one */
 	bool origin_kept; /* the origin's connection may serve the next request */
 	struct endpoint side[2];
@@ -169,8 +170,9 @@ void conn_drop_request(struct conn *c);
 /* greet.c: a balancer's word, then TLS with the client */
 enum step greet_balancer(struct conn *c);
 enum step greet_balancer_late(struct conn *c);
-/* The client's own first bytes are next: moves to TLS or HEAD. False: no memory. */
-bool greet_begin(struct conn *c);
+/* The client's own first bytes are next: moves to TLS or HEAD. Not END_DONE: the connection must
+ * end. */
+enum end_reason greet_begin(struct conn *c);
 enum step greet_client(struct conn *c);
 enum step greet_late(struct conn *c);
 

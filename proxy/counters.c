@@ -46,6 +46,7 @@ void counters_sum(struct counters *to, const struct counters *from)
 	sum(to->portal, from->portal, PORTAL_COUNT);
 	sum(to->drop, from->drop, DROP_COUNT);
 	sum(&to->acks, &from->acks, 1);
+	sum(&to->pauses, &from->pauses, 1);
 	sum(&to->tunnels_begun, &from->tunnels_begun, 1);
 	sum(&to->up, &from->up, 1);
 	sum(&to->down, &from->down, 1);

@@ -60,6 +60,7 @@ struct counters {
 	_Atomic uint64_t verdict[VERDICT_COUNT][REASON_COUNT];
 	_Atomic uint64_t end[END_COUNT];
 	_Atomic uint64_t drop[DROP_COUNT];
+	_Atomic uint64_t pauses; /* of accepting */
 	_Atomic uint64_t tunnels_begun;
 	_Atomic uint64_t portal[PORTAL_COUNT];
 	_Atomic uint64_t acks;

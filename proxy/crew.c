@@ -44,6 +44,7 @@ bool crew_start(struct master *m, struct child *c)
 		fds[n++] = m->folders[c->index];
 		fds[n++] = m->counters_fd;
 		fds[n++] = m->standing_fd;
+		fds[n++] = m->crowd_fd;
 		setup.n_listen = (uint32_t)m->bundle->settings->listen.n;
 		for (size_t i = 0; i < setup.n_listen; i++)
 			fds[n++] = m->sockets[c->index][i];

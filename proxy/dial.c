@@ -4,6 +4,8 @@
  */
 #include "dial.h"
 
+#include "descriptors.h"
+
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -129,6 +131,10 @@ static int begin(struct attempt *a)
 
 	if (fd < 0)
 		return errno;
+	if (fd >= descriptors_ceiling()) {
+		close(fd);
+		return EMFILE;
+	}
 	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 ||
 		(connect(fd, (struct sockaddr *)&to, n) < 0 && errno != EINPROGRESS)) {
 		int error = errno;

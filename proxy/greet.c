@@ -4,46 +4,43 @@
  */
 #include "conn.h"
 
-#include "clock.h"
+#include "crowd.h"
 #include "listener.h"
-#include "log.h"
 #include "proxied.h"
 
-#define SAY_MS 10000 /* between two lines about headers that are not sound */
-
-bool greet_begin(struct conn *c)
+/* Who the client is is known from here on, and how many connections it has. */
+enum end_reason greet_begin(struct conn *c)
 {
-	struct tls_server *tls = c->w->listener[c->listener].tls;
+	struct listener *l = &c->w->listener[c->listener];
 
-	conn_move(c, tls ? STATE_TLS : STATE_HEAD);
-	if (tls)
-		c->side[CLIENT].tls = tls_accept(tls, c->side[CLIENT].fd);
-	return !tls || c->side[CLIENT].tls;
+	if (!crowd_enter(c->w->crowd, &c->client, worker_per_client(c->w))) {
+		listener_refuse(l, c->side[CLIENT].fd, DROP_CLIENT);
+		return END_REFUSED;
+	}
+	c->counted = true;
+	conn_move(c, l->tls ? STATE_TLS : STATE_HEAD);
+	if (l->tls && !(c->side[CLIENT].tls = tls_accept(l->tls, c->side[CLIENT].fd)))
+		return END_NO_MEMORY;
+	return END_DONE;
 }
 
 /* An access that was not judged by its client's address is none: whoever is trusted to tell must.
  */
-static enum step drop(struct conn *c, const char *why)
+static enum step drop(struct conn *c)
 {
-	struct listener *l = &c->w->listener[c->listener];
-
-	count_add(&c->w->counters->drop[DROP_HEADER], 1);
-	if (c->w->now_ms - l->said_header_ms > SAY_MS || !l->said_header_ms) {
-		l->said_header_ms = c->w->now_ms;
-		log_warn("accept",
-			"a connection of a balancer named in proxy_protocol (port %u) is dropped: "
-			"%s",
-			l->at.port, why);
-	}
+	listener_dropped(&c->w->listener[c->listener], DROP_HEADER);
 	return conn_leave(c, END_CLIENT_BAD);
 }
 
 static enum step introduced(struct conn *c, const struct proxied *told)
 {
+	enum end_reason why;
+
 	conn_drop_request(c);
 	if (told->told)
 		c->client = told->client;
-	return greet_begin(c) ? STEP_ON : conn_leave(c, END_NO_MEMORY);
+	why = greet_begin(c);
+	return why == END_DONE ? STEP_ON : conn_leave(c, why);
 }
 
 /* Bytes behind the header are the client's, and TLS's to read: they are only looked at. Those of a
@@ -65,20 +62,20 @@ enum step greet_balancer(struct conn *c)
 	if (n == ENDPOINT_AGAIN)
 		return STEP_WAIT;
 	if (n <= 0)
-		return before ? drop(c, "its header is cut off")
+		return before ? drop(c)
 			      : conn_leave(c, END_CLIENT_CLOSED); /* a look whether we live */
 	if (!request_keep(c, part, (size_t)n))
 		return conn_leave(c, END_NO_MEMORY);
 	a = proxied_parse(span_of(c->rq->bytes, c->rq->n), &told);
 	if (a == PROXIED_BAD || (a == PROXIED_MORE && c->rq->n == PROXIED_MAX))
-		return drop(c, "it does not begin with a sound PROXY protocol header");
+		return drop(c);
 	endpoint_skip(c, CLIENT, a == PROXIED_DONE ? told.size - before : (size_t)n);
 	return a == PROXIED_DONE ? introduced(c, &told) : STEP_ON;
 }
 
 enum step greet_balancer_late(struct conn *c)
 {
-	return drop(c, "its header did not come in time");
+	return drop(c);
 }
 
 enum step greet_client(struct conn *c)

@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "conn.h"
+#include "descriptors.h"
 #include "log.h"
 
 #include <errno.h>
@@ -43,15 +44,58 @@ static void on_resume(int fd, short what, void *arg)
 	loop_add(&l->ev, -1);
 }
 
-static void short_of_descriptors(struct listener *l)
+static bool say_again(uint64_t *said_ms)
 {
-	if (clock_mono_ms() - l->said_ms > SAY_MS) {
-		l->said_ms = clock_mono_ms();
-		log_warn("accept", "no descriptor left (%s): accepting pauses for %d ms at a time",
-			strerror(errno), PAUSE_MS);
-	}
+	uint64_t now = clock_mono_ms();
+
+	if (*said_ms && now - *said_ms < SAY_MS)
+		return false;
+	*said_ms = now;
+	return true;
+}
+
+/* Whoever connects meanwhile waits in the kernel's queue. */
+static void pause_accepting(struct listener *l, const char *why)
+{
+	if (say_again(&l->said_ms))
+		log_warn("accept",
+			"descriptors are short (%s): with %zu connections open, accepting pauses "
+			"for %d ms at a time",
+			why, l->w->n_conns, PAUSE_MS);
+	count_add(&l->w->counters->pauses, 1);
 	loop_del(&l->ev);
 	loop_add(&l->pause, PAUSE_MS);
+}
+
+void listener_dropped(struct listener *l, enum drop why)
+{
+	static const char *const texts[] = {
+#define DROP(name, word, text) text,
+#include "drops.def"
+#undef DROP
+	};
+
+	count_add(&l->w->counters->drop[why], 1);
+	if (say_again(&l->said_drop_ms[why]))
+		log_warn(
+			"accept", "connections to port %u are dropped: %s", l->at.port, texts[why]);
+}
+
+/* What the client has sent by now is taken, for a close with unread bytes would take the answer
+ * back. */
+void listener_refuse(struct listener *l, int fd, enum drop why)
+{
+	static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\n"
+				     "Retry-After: 5\r\n"
+				     "Proxy-Status: stile; error=connection_limit_reached\r\n"
+				     "Content-Length: 0\r\nConnection: close\r\n\r\n";
+
+	listener_dropped(l, why);
+	if (l->tls)
+		return;
+	(void)!recv(fd, l->w->scratch, FLOW_BUFFER, MSG_DONTWAIT);
+	(void)!send(fd, answer, sizeof answer - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	shutdown(fd, SHUT_WR);
 }
 
 static bool take_one(struct listener *l)
@@ -61,14 +105,24 @@ static bool take_one(struct listener *l)
 	struct addr client, local = l->at.addr;
 	uint16_t port;
 	int on = 1;
-	int fd = accept4(l->fd, (struct sockaddr *)&peer, &peer_n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int fd;
 
+	if (l->w->n_conns >= descriptors_connections() && !l->w->draining) {
+		pause_accepting(l, "RLIMIT_NOFILE");
+		return false;
+	}
+	fd = accept4(l->fd, (struct sockaddr *)&peer, &peer_n, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0) {
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-			short_of_descriptors(l);
+			pause_accepting(l, strerror(errno));
 		return errno == ECONNABORTED || errno == EINTR;
 	}
 	if (!addr_from_sockaddr((struct sockaddr *)&peer, &client, &port)) {
+		close(fd);
+		return true;
+	}
+	if (worker_crowded(l->w)) {
+		listener_refuse(l, fd, DROP_CONNECTIONS);
 		close(fd);
 		return true;
 	}

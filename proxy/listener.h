@@ -2,6 +2,7 @@
 #ifndef STILE_LISTENER_H
 #define STILE_LISTENER_H
 
+#include "counters.h"
 #include "err.h"
 #include "loop.h"
 #include "settings.h"
@@ -15,8 +16,8 @@ struct listener {
 	struct tls_server *tls; /* NULL: plain */
 	struct settings_balancers balancers;
 	struct loop_ev ev, pause;
-	uint64_t said_ms;	 /* when a shortage was last told */
-	uint64_t said_header_ms; /* when a header that was not sound was */
+	uint64_t said_ms; /* when a shortage was last told */
+	uint64_t said_drop_ms[DROP_COUNT];
 };
 
 /* A listening SO_REUSEPORT socket, or -1. Each worker has one for each address; the kernel spreads
@@ -26,6 +27,10 @@ int listener_open(const struct settings_address *at, struct err *e);
 bool listener_start(struct listener *l, struct worker *w, int fd);
 /* Is that address one of a balancer, whose PROXY protocol header is awaited and believed? */
 bool listener_balancer(const struct listener *l, const struct addr *peer);
+/* A connection is closed unheard: counted, and said once in a while. */
+void listener_dropped(struct listener *l, enum drop why);
+/* The same, and where the client can read it a 503 is on its way before the caller closes. */
+void listener_refuse(struct listener *l, int fd, enum drop why);
 /* Takes what is queued, so that nobody who has connected is reset, and closes. */
 void listener_stop(struct listener *l);
 

@@ -34,7 +34,7 @@ struct master {
 	uint8_t login_key[32];
 	char node_id[33];
 	uint32_t uid, gid; /* of workers and shipper, and of the journal's files */
-	int root_fd, usage_fd, logins_fd, standing_fd;
+	int root_fd, usage_fd, logins_fd, standing_fd, crowd_fd;
 	int folders[USAGE_WORKERS_MAX], shipper_folder, own_folder;
 	uint64_t boot; /* of the usage memory */
 	int sockets[USAGE_WORKERS_MAX][SETTINGS_LISTEN];

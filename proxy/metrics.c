@@ -95,6 +95,11 @@ static void put_DROPPED(const struct page *p)
 		labelled(p, "reason", words[i], (double)count_get(&p->sum->drop[i]));
 }
 
+static void put_PAUSES(const struct page *p)
+{
+	count(p, &p->sum->pauses);
+}
+
 static void put_TUNNELS_OPEN(const struct page *p)
 {
 	count(p, &p->sum->tunnels);

@@ -7,8 +7,8 @@
 void notify_ready(void);
 void notify_reloading(void);
 void notify_stopping(void);
-/* The watchdog's sign of life, three times in its interval. *due_ms, 0 at first, tells when the next
- * one is due: never where no watchdog is set. */
+/* The watchdog's sign of life, three times in its interval. *due_ms, 0 at first, tells when the
+ * next one is due: never where no watchdog is set. */
 void notify_alive(uint64_t now_ms, uint64_t *due_ms);
 
 #endif

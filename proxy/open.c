@@ -92,5 +92,7 @@ enum step open_connected(struct conn *c)
 	}
 	if (rq->dial_error == ETIMEDOUT)
 		return reply_failure(c, 504, END_CONNECT_TIMEOUT);
+	if (rq->dial_error == EMFILE || rq->dial_error == ENFILE)
+		return reply_failure(c, 503, END_NO_DESCRIPTOR);
 	return reply_failure(c, 502, END_UNREACHABLE);
 }

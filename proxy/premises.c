@@ -1,6 +1,7 @@
 /* What must outlive a worker: the journal's folders, listening sockets, shared memory. */
 #include "master_state.h"
 
+#include "crowd.h"
 #include "file.h"
 #include "listener.h"
 #include "log.h"
@@ -221,6 +222,7 @@ bool premises_open(struct master *m, struct err *e)
 	if (!choose_account(m, e) || !open_folders(m, e))
 		return false;
 	m->logins_fd = shared_memory("stile-logins", identity_cache_size(), e);
-	return m->logins_fd >= 0 && open_usage(m, e) && open_standing(m, e) &&
+	m->crowd_fd = shared_memory("stile-crowd", crowd_size(m->workers), e);
+	return m->logins_fd >= 0 && m->crowd_fd >= 0 && open_usage(m, e) && open_standing(m, e) &&
 	       open_counters(m, e) && open_sockets(m, e);
 }

@@ -68,8 +68,9 @@ static bool unbound_ok(int answer, const char *what, struct err *e)
 	return answer == 0 || err_set(e, "resolver: %s: %s", what, ub_strerror(answer));
 }
 
-static bool set_options(struct resolver *r, struct err *e)
+static bool set_options(struct resolver *r, const struct resolver_options *o, struct err *e)
 {
+	char sockets[16];
 	static const char *const option[][2] = {
 		{"module-config:", "iterator"},
 		{"do-not-query-localhost:", "no"}, /* a caching server on this host is common */
@@ -80,7 +81,6 @@ static bool set_options(struct resolver *r, struct err *e)
 		{"infra-host-ttl:", "30"},
 		{"infra-keep-probing:", "yes"},
 		/* The library's own defaults are for a program that asks one name. */
-		{"outgoing-range:", "512"},
 		{"outgoing-num-tcp:", "16"},
 		{"msg-cache-size:", "8m"},
 		{"rrset-cache-size:", "16m"},
@@ -90,7 +90,9 @@ static bool set_options(struct resolver *r, struct err *e)
 		if (!unbound_ok(
 			    ub_ctx_set_option(r->ctx, option[i][0], option[i][1]), option[i][0], e))
 			return false;
-	return true;
+	snprintf(sockets, sizeof(sockets), "%u", o->sockets ? o->sockets : 512);
+	return unbound_ok(
+		ub_ctx_set_option(r->ctx, "outgoing-range:", sockets), "outgoing-range", e);
 }
 
 static bool set_servers(struct resolver *r, const struct resolver_options *o, struct err *e)
@@ -255,7 +257,7 @@ struct resolver *resolver_new(struct loop *l, const struct resolver_options *o, 
 	loop_init(&r->last, l, -1, 0, on_last, r);
 	r->timeout_ms = o->timeout_ms;
 	ub_ctx_debugout(r->ctx, NULL);
-	if (set_options(r, e) && set_servers(r, o, e) && set_search(r, o, e) &&
+	if (set_options(r, o, e) && set_servers(r, o, e) && set_search(r, o, e) &&
 		add_hosts(r, o->hosts, e) && settle(r, e))
 		return r;
 	resolver_free(r);

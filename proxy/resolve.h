@@ -24,6 +24,7 @@ struct resolver_options {
 	const char *const *search; /* for names without a dot */
 	size_t n_search;
 	unsigned timeout_ms; /* of one look-up, A and AAAA together */
+	unsigned sockets;    /* at a time; 0: 512 */
 };
 
 enum resolve_result {

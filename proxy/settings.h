@@ -44,7 +44,7 @@ struct settings {
 		struct settings_listen v[SETTINGS_LISTEN];
 		size_t n;
 	} listen;
-	uint64_t workers;
+	uint64_t workers, connections, per_client;
 	char user[64];
 	char control[SETTINGS_PATH_MAX], log_file[SETTINGS_PATH_MAX];
 	struct settings_address metrics; /* port 0: none */

@@ -8,6 +8,8 @@
 #include "clock.h"
 #include "conn.h"
 #include "counters.h"
+#include "crowd.h"
+#include "descriptors.h"
 #include "interfaces.h"
 #include "listener.h"
 #include "listing.h"
@@ -25,9 +27,8 @@
 #include <unistd.h>
 
 #define TICK_MS 1000
-#define SETUP_FDS                                                                                  \
-	6	      /* bundle, usage, logins, journal folder, counters, standing; then listeners \
-		       */
+/* bundle, usage, logins, journal folder, counters, standing, crowd; then listeners */
+#define SETUP_FDS  7
 #define CHECKPOINT 15 /* ticks between two tips told to the master */
 
 /* --- small services for connections
@@ -76,6 +77,25 @@ bool worker_is_self(
 bool worker_observes(const struct worker *w)
 {
 	return w->observe_until_ms && clock_mono_ms() < w->observe_until_ms;
+}
+
+bool worker_crowded(const struct worker *w)
+{
+	uint64_t limit = w->bundle->settings->connections, open = 0;
+
+	for (unsigned i = 0; limit && i < w->workers; i++)
+		open += count_get(&w->all_counters[i].connections);
+	return limit && open >= limit;
+}
+
+uint64_t worker_per_client(const struct worker *w)
+{
+	uint64_t limit = w->bundle->settings->per_client, room = descriptors_connections();
+
+	/* nobody alone may take what lets all others in */
+	if (room / 2 < limit && room / 2 * w->workers < limit)
+		limit = room / 2 * w->workers;
+	return limit;
 }
 
 static const char *mark_day(void *arg, int64_t wall_ms, char out[11])
@@ -212,7 +232,8 @@ static struct resolver *make_resolver(struct worker *w, const struct bundle *b, 
 		.n_servers = s->servers.n,
 		.search = search,
 		.n_search = s->search.n,
-		.timeout_ms = (unsigned)s->resolve_ms};
+		.timeout_ms = (unsigned)s->resolve_ms,
+		.sockets = descriptors_lookups()};
 
 	for (size_t i = 0; i < s->servers.n; i++) {
 		servers[i] = s->servers.v[i].addr;
@@ -434,10 +455,20 @@ static bool open_counters(struct worker *w, const struct ipc_message *m, int fd,
 
 	if (!all)
 		return false;
+	w->all_counters = all;
 	w->counters = &all[w->index];
 	counters_begin(w->counters);
 	w->lost_before = count_get(&w->counters->lost);
 	return true;
+}
+
+static bool open_crowd(struct worker *w, int fd, struct err *e)
+{
+	size_t size = crowd_size(w->workers);
+	void *p = map_shared(fd, size, e);
+
+	w->crowd = p ? crowd_open(p, size, w->workers, w->index, e) : NULL;
+	return w->crowd != NULL;
 }
 
 static bool open_identity(struct worker *w, const struct bundle *b, int fd, struct err *e)
@@ -488,6 +519,8 @@ static bool set_up(
 	struct sandbox box = {.uid = m->uid, .gid = m->gid, .folder = fds[3]};
 
 	w->index = m->index;
+	w->workers = m->workers;
+	descriptors_plan();
 	w->loop = loop_new();
 	w->rejudge = w->loop ? rejudge_new(w) : NULL;
 	w->digest = digest_new();
@@ -516,7 +549,7 @@ static bool set_up(
 	w->observe_until_ms = m->observe_until_ms;
 	w->metrics = w->bundle->settings->metrics;
 	return open_standing(w, m, fds[5], e) && open_counters(w, m, fds[4], e) &&
-	       open_journal(w, fds[3], e);
+	       open_crowd(w, fds[6], e) && open_journal(w, fds[3], e);
 }
 
 static void set_events(struct worker *w)
@@ -546,6 +579,7 @@ static void finish(struct worker *w)
 	identity_free(w->identity);
 	resolver_free(w->resolver);
 	usage_close(w->usage);
+	crowd_close(w->crowd);
 	hello_free(w->hello);
 	rejudge_free(w->rejudge);
 	pace_free_pool(w->paces);
@@ -586,7 +620,7 @@ int worker_main(void)
 		answer(w, IPC_FAILED, m.generation, e.text);
 		return 1;
 	}
-	close(fds[0]), close(fds[1]), close(fds[2]), close(fds[4]), close(fds[5]);
+	close(fds[0]), close(fds[1]), close(fds[2]), close(fds[4]), close(fds[5]), close(fds[6]);
 	fcntl(IPC_CHILD_FD, F_SETFL, O_NONBLOCK);
 	set_events(w);
 	w->now_ms = clock_mono_ms();

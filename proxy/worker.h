@@ -17,6 +17,7 @@
 #include "usage.h"
 
 struct conn;
+struct crowd;
 struct counters;
 struct rejudge;
 struct request;
@@ -57,7 +58,10 @@ struct worker {
 	struct pace *paces; /* a pool too */
 	char *scratch;	    /* FLOW_BUFFER bytes */
 	uint64_t accesses;
-	struct counters *counters; /* shared with the master */
+	struct counters *counters;	     /* shared with the master */
+	const struct counters *all_counters; /* of all workers */
+	unsigned workers;
+	struct crowd *crowd;	   /* shared with the other workers */
 	uint64_t lost_before;	   /* records lost by predecessors */
 	uint64_t observe_until_ms; /* monotonic; 0: refusals are enforced */
 	uint64_t now_ms;	   /* monotonic, once a turn is precise enough */
@@ -76,6 +80,11 @@ void worker_note_record(struct worker *w);
 void worker_day(struct worker *w, int64_t wall_ms, char out[11]);
 /* The local day of that moment, of the policy in force. */
 const struct local_day *worker_today(struct worker *w, int64_t now_s);
+/* Are there as many connections in all as limits.connections allows? */
+bool worker_crowded(const struct worker *w);
+/* So many one client may have: limits.per_client, or half of what descriptors allow where that is
+ * less. */
+uint64_t worker_per_client(const struct worker *w);
 /* Break-glass: are refusals by rules only recorded at the moment? */
 bool worker_observes(const struct worker *w);
 /* Is that address and port one of our own listeners? */
