@@ -109,9 +109,9 @@ size_t endpoint_readable(const struct conn *c, int side)
 
 	if (endpoint_buffered(c, side))
 		return TLS_RECORD_MAX;
-	if (ioctl(c->side[side].fd, FIONREAD, &n) < 0 || n < 1)
-		return 1;
-	return (size_t)n;
+	if (ioctl(c->side[side].fd, FIONREAD, &n) < 0)
+		return TLS_RECORD_MAX;
+	return n < 1 ? 1 : (size_t)n;
 }
 
 ssize_t endpoint_read(struct conn *c, int side, void *p, size_t n)

@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <seccomp.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -87,6 +88,7 @@ static bool add_worker(scmp_filter_ctx f, int folder)
 
 	return allow_if(f, SCMP_SYS(mmap), no_code) && allow_if(f, SCMP_SYS(mmap2), no_code) &&
 	       allow_if(f, SCMP_SYS(mprotect), no_code) &&
+	       allow_if(f, SCMP_SYS(ioctl), is(1, FIONREAD)) &&
 	       allow_if(f, SCMP_SYS(openat), is(0, folder));
 }
 

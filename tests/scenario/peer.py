@@ -113,4 +113,9 @@ class Tunnel:
             self.s.settimeout(20)
 
     def close(self):
+        """Also under another thread that waits for it."""
+        try:
+            self.s.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
         self.s.close()

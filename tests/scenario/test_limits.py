@@ -1,4 +1,5 @@
 """Limits that hold, also in open tunnels: each kind, each thing that may happen once it is spent, and clocks of all sorts."""
+import threading
 import pytest
 from harness import *
 from peer import Peer, Tunnel
@@ -383,3 +384,98 @@ def test_a_rule_of_another_name_takes_over(stile):
     assert [(r["rule"]) for r in records(s, "access")] == ["social", "media"]
     assert [e["down"] for e in records(s, "end")] == [2000, 500]
     assert sum(r["tunnels"] for r in records(s, "usage")) <= 2 * len({(r["rule"], r["minute"]) for r in records(s, "usage")})
+
+
+# --- bandwidth -----------------------------------------------------------------------------------------
+
+RATE, SECONDS = 2000000, 10
+
+
+def tls_contexts(authority):
+    key, pem = authority.leaf(HOSTS)
+    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context(cafile=str(authority.ca))
+    server.load_cert_chain(pem, key)
+    return server, client
+
+
+class Stream(threading.Thread):
+    """Moves as much as it may through one tunnel, one way; what arrived is looked at from time to time."""
+
+    def __init__(self, tunnel, label, peer, down):
+        super().__init__(daemon=True)
+        self.tunnel, self.label, self.peer, self.down = tunnel, label, peer, down
+
+    def run(self):
+        try:
+            self.tunnel.send(b"flood\n" if self.down else b"sink %s\n" % self.label.encode())
+            while self.down:
+                self.tunnel.take(16384)
+            while True:
+                self.tunnel.send(b"y" * 16384)
+        except (OSError, EOFError, ValueError):
+            pass
+
+    def arrived(self):
+        return self.tunnel.down if self.down else self.peer.taken.get(self.label, 0)
+
+
+def rates(streams):
+    """Bytes a second of all together and of each, over ten seconds, once all are under way."""
+    wait_for("all are under way", lambda: all(x.arrived() > 0 for x in streams), 30)
+    time.sleep(1)
+    begun, before = time.monotonic(), [x.arrived() for x in streams]
+    time.sleep(SECONDS)
+    after, took = [x.arrived() for x in streams], time.monotonic() - begun
+    each = [(b - a) / took for a, b in zip(before, after)]
+    return sum(each), each
+
+
+def test_bandwidth_is_shared_by_all_of_a_person(stile, started, folder):
+    """One and twenty tunnels on two workers, up and down at once, plain and TLS: a person each. Others have their own."""
+    people = ["one", "twenty", "tlsone", "tlstwenty"]
+    s = stile(policy(f'bandwidth = "{RATE // 1000} kB/s";'), users=people, more='timeouts = { drain = "1s"; };')
+    server, client = tls_contexts(Authority(folder))
+    secure = started(Peer(server))
+    streams = {}
+    for who in people:
+        peer, context = (secure, client) if who.startswith("tls") else (s.peer, None)
+        for i in range(20 if who.endswith("twenty") else 1):
+            for down in (True, False):
+                t = Tunnel(s, HOSTS[i % 2], peer, who, context)
+                s.tunnels.append(t)
+                streams.setdefault((who, down), []).append(Stream(t, f"{who}{i}", peer, down))
+    for xs in streams.values():
+        for x in xs:
+            x.start()
+    found, watchers = {}, []
+    for key, xs in streams.items():
+        watchers.append(threading.Thread(target=lambda k=key, v=xs: found.update({k: rates(v)})))
+        watchers[-1].start()
+    for w in watchers:
+        w.join()
+    off = {k: round(all_ / RATE, 4) for k, (all_, _) in found.items()}
+    print("of the bandwidth:", off)
+    assert all(0.95 <= x <= 1.05 for x in off.values()), off
+    for all_, each in found.values():  # nobody starves
+        assert min(each) > 0.5 * all_ / len(each), each
+
+
+def test_bandwidth_holds_for_http_and_is_its_own_each_way(stile, started, folder):
+    s = stile(policy('bandwidth = "500 kB/s";'))
+    origin = started(Nginx(folder))
+    (origin.www / "file").write_bytes(b"x" * 2000000)
+    (folder / "up").write_bytes(b"y" * 2000000)
+    took = {}
+
+    def move(name, path, *more):
+        begun = time.monotonic()
+        code, _, body = s.curl(f"http://www.facebook.com:{origin.http}{path}", *more, user="ben")
+        took[name] = (code, time.monotonic() - begun)
+
+    ts = [threading.Thread(target=move, args=a) for a in [("down", "/file"), ("up", "/put/x", "-T", str(folder / "up"))]]
+    for t in ts:
+        t.start()
+    for t in ts:
+        t.join()
+    assert took["down"][0] == 200 and took["up"][0] == 201
+    assert 3.6 < took["down"][1] < 4.8 and 3.6 < took["up"][1] < 4.8, took
