@@ -341,6 +341,17 @@ static bool guard(const struct scene *x, const struct snap_rule *r, struct verdi
 	return false;
 }
 
+struct standing_facts *facts_standing(struct facts *f, size_t rule)
+{
+	for (size_t i = 0; i < f->standings; i++)
+		if (f->standing[i].rule == rule)
+			return &f->standing[i];
+	if (f->standings == POLICY_STANDINGS_MAX)
+		return NULL;
+	f->standing[f->standings] = (struct standing_facts){.rule = (uint16_t)rule};
+	return &f->standing[f->standings++];
+}
+
 /* What the caller said of how the person stands under the rule, or NULL. */
 static const struct standing_facts *standing(const struct facts *f, size_t rule)
 {

@@ -84,18 +84,6 @@ static bool take_addresses(const struct explain_ask *ask, struct explained *out,
 /* --- how the person stands under rules ---------------------------------------------------------
  */
 
-/* What is known of that rule's standing, made if there is nothing; NULL: more rules than fit. */
-static struct standing_facts *standing(struct facts *f, size_t rule)
-{
-	for (size_t i = 0; i < f->standings; i++)
-		if (f->standing[i].rule == rule)
-			return &f->standing[i];
-	if (f->standings == POLICY_STANDINGS_MAX)
-		return NULL;
-	f->standing[f->standings] = (struct standing_facts){.rule = (uint16_t)rule};
-	return &f->standing[f->standings++];
-}
-
 static struct standing_facts *standing_of(const struct snapshot *s, struct span name,
 	struct facts *f, struct rule_view *rule, struct err *e)
 {
@@ -103,7 +91,7 @@ static struct standing_facts *standing_of(const struct snapshot *s, struct span 
 		snapshot_rule(s, i, rule);
 		if (!span_eq(rule->name, name))
 			continue;
-		struct standing_facts *st = standing(f, i);
+		struct standing_facts *st = facts_standing(f, i);
 		if (!st)
 			err_set(e, "more than %d rules are acknowledged or spent",
 				POLICY_STANDINGS_MAX);
@@ -215,7 +203,7 @@ void explain_answer(
 		policy_evaluate(s, &x->facts, v, t);
 		if (v->need != NEED_ACK)
 			return;
-		st = standing(&x->facts, (size_t)v->rule);
+		st = facts_standing(&x->facts, (size_t)v->rule);
 		if (!st)
 			return;
 		st->asked_ack = true;

@@ -246,6 +246,10 @@ struct facts {
 	bool observe_all;    /* break-glass: what the rules refuse is only noted */
 };
 
+/* What the facts say of that rule's standing, made if there is nothing yet; NULL: the facts hold no
+ * more rules. */
+struct standing_facts *facts_standing(struct facts *f, size_t rule);
+
 enum decision { DECISION_ALLOW, DECISION_DENY, DECISION_NEED };
 enum need {
 	NEED_NONE,

@@ -131,6 +131,68 @@ static void acknowledgements_and_spent_limits_are_facts_of_a_case(void **state)
 	buf_free(&b);
 }
 
+/* Every kind of rule there is, as one policy; with a country database, which it needs;
+ * of lists only files bring hosts. */
+static const char model_policy[] =
+	"geo = \"country.mmdb\";\n"
+	"zone     = \"Europe/London\";\n"
+	"inside   = [ \"10.20.0.0/16\" ];\n"
+	"ports    = [ \"80\", \"443\" ];\n"
+	"tls_only = false;\n"
+	"roles:     { communications = { groups = [\"comms\"]; };  youth = { groups = "
+	"[\"youth-work\"]; users = [\"kb\"]; };\n"
+	"             kiosks = { networks = [\"192.0.2.0/24\"]; };  staff = { everyone = true; }; "
+	"};\n"
+	"schedules: { lunch = \"Mon-Fri 12:00-14:00\";  office = \"Mon-Fri 08:00-18:00\"; };\n"
+	"services:  { knowledge-hub = { hosts = [\"khub.example\"]; cdn = "
+	"[\"khub-static.example\"]; zone = \"external\"; categories = [\"collaboration\"]; }; };\n"
+	"lists    = ( { category = \"gambling\"; file = \"lists/gambling\"; format = \"ut1\"; } "
+	");\n"
+	"rules = (\n"
+	"  { name = \"campaigns\"; roles = [\"communications\"]; to = [\"#social\", \"#video\"]; "
+	"action = \"allow\";\n"
+	"    purpose = \"public campaigns and civic debate\"; owner = \"Head of Communications\";\n"
+	"    benefit = \"replies within one working day\"; risk = \"reputation\"; risk_owner = "
+	"\"Monitoring Officer\"; review = \"2027-03-31\"; },\n"
+	"  { name = \"youth\"; roles = [\"youth\"]; to = [\"facebook\", \"instagram\"]; schedule = "
+	"\"office\"; action = \"allow\"; purpose = \"youth participation\"; },\n"
+	"  { name = \"sanctions\"; countries = [\"KP\"]; action = \"deny\"; },\n"
+	"  { name = \"gambling\"; to = [\"#gambling\"]; action = \"deny\"; message = \"Not on the "
+	"council's network.\"; },\n"
+	"  { name = \"staff-social\"; roles = [\"staff\"]; to = [\"#social\"]; action = "
+	"\"allow\";\n"
+	"    limits = { minutes = 60; requests = \"60/min\"; bandwidth = \"4 MB/s\"; when_spent = "
+	"\"deny\"; without_redis = \"local\"; }; },\n"
+	"  { name = \"coach-video\"; to = [\"#video\"]; action = \"coach\"; remember = \"8h\"; },\n"
+	"  { name = \"rest\"; action = \"allow\"; } );\n";
+
+static void the_model_policy_answers_as_it_reads(void **state)
+{
+	static const char table[] =
+		"user=anna groups=comms host=www.youtube.com => allow rule=campaigns\n"
+		"user=ben host=www.facebook.com => allow rule=staff-social role=staff\n"
+		"user=ben host=www.facebook.com spent=staff-social:minutes => deny "
+		"rule=staff-social reason=minutes-spent limit=minutes\n"
+		"user=ben host=www.facebook.com spent=staff-social:requests => deny reason=limit\n"
+		"user=kb host=www.facebook.com at=\"2026-11-23 09:00\" spent=staff-social => allow "
+		"rule=youth\n"
+		"user=ben host=www.youtube.com => coach rule=coach-video\n"
+		"user=ben host=www.youtube.com acked=coach-video => allow rule=coach-video\n"
+		"login=none host=www.youtube.com => deny rule=coach-video reason=coach-login\n"
+		"host=www.youtube.com => need need=identity\n"
+		"user=ben host=example.org address=175.45.176.1 => deny rule=sanctions\n"
+		"login=none host=example.org => allow rule=rest\n";
+	struct buf b = {0};
+	unsigned passed, failed;
+
+	(void)state;
+	const char *out = run(snapshot_of_text(model_policy, &b), table, &passed, &failed);
+	if (failed)
+		fail_msg("%s", out);
+	assert_int_equal(passed, 11);
+	buf_free(&b);
+}
+
 static void failures_name_the_line_and_show_both_sides(void **state)
 {
 	struct buf b = {0};
@@ -290,6 +352,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cases_that_are_true_pass),
 		cmocka_unit_test(acknowledgements_and_spent_limits_are_facts_of_a_case),
+		cmocka_unit_test(the_model_policy_answers_as_it_reads),
 		cmocka_unit_test(failures_name_the_line_and_show_both_sides),
 		cmocka_unit_test(every_expectation_is_really_compared),
 		cmocka_unit_test(lines_that_are_no_case_fail_and_say_why),
