@@ -175,7 +175,9 @@ static int run(struct cli *c)
 		.path = {cli_operand(c, 0), cli_operand(c, 1)}, .rules = cli_has(c, "rules")};
 	int code = CLI_BAD_FILE;
 
-	if (policy_open(d.path[COMPARE_OLD], &o[0]) & policy_open(d.path[COMPARE_NEW], &o[1])) {
+	/* what is wrong with either is told */
+	bool old = policy_open(d.path[COMPARE_OLD], &o[0]);
+	if (policy_open(d.path[COMPARE_NEW], &o[1]) && old) {
 		d.s[COMPARE_OLD] = o[0].snapshot;
 		d.s[COMPARE_NEW] = o[1].snapshot;
 		code = run_diff(c, &d);

@@ -26,8 +26,9 @@ static const struct cli_option options[] = {
 	{0, "acked", "RULE", true,
 		"the user has accepted the code of conduct under this rule; else nobody has"},
 	{0, "spent", "RULE[:KIND]", true,
-		"a limit of this rule is spent: its minutes, bytes, tunnels or requests; without a "
-		"kind the first that the rule has"},
+		"a limit of this rule is spent: minutes, bytes, tunnels or requests, the first "
+		"that "
+		"it has where no kind is named"},
 	{0, "json", NULL, false, "print JSON"},
 	{0},
 };

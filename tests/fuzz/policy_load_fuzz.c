@@ -1,5 +1,6 @@
 /*
- * Any text as a policy: it is refused with an error, or it becomes a snapshot that opens. From
+ * Any text as a policy: it is refused with an error, or it becomes a snapshot that opens and
+ * that lint can look at. From
  * memory: no list, no database and no included file is touched.
  */
 #include "model.h"
@@ -10,11 +11,19 @@
 
 static void compile(struct model *m)
 {
+	struct problems found = {0};
 	struct buf block = {0};
 	struct err e;
 
-	if (!model_compile(m, &block, &e) || !snapshot_open(block.p, block.n, &e))
+	if (!model_compile(m, &block, &e))
 		abort();
+	const struct snapshot *s = snapshot_open(block.p, block.n, &e);
+	if (!s)
+		abort();
+	policy_lint("fuzz.cfg", s, 1772445600, &found);
+	if (found.errors)
+		abort();
+	problems_free(&found);
 	buf_free(&block);
 }
 

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 
 static const char text[] =
-	"zone = \"Europe/London\"; inside = [ \"10.0.0.0/8\" ]; geo = \"x\";"
+	"zone = \"Europe/London\"; conduct = \"Be fair.\"; inside = [ \"10.0.0.0/8\" ]; geo = "
+	"\"x\";"
 	"roles: { a = { users = [\"kb\"]; groups = [\"g\"]; networks = [\"192.0.2.0/24\"]; };"
 	" s = { everyone = true; }; };"
 	"schedules: { o = \"Mon-Fri 08:00-18:00\"; };"
@@ -20,6 +21,12 @@ static const char text[] =
 	" except = [\"y.x.example\"]; schedule = \"o\"; ports = [\"443\"]; action = \"allow\";"
 	" limits = { requests = \"60/min\"; }; },"
 	"{ name = \"k\"; countries = [\"KP\"]; action = \"deny\"; },"
+	"{ name = \"n\"; roles = [\"s\"]; to = [\"#social\"]; action = \"allow\"; limits = { "
+	"minutes = 9; "
+	"bytes = \"2 GB\"; tunnels = 6; bandwidth = \"4 MB/s\"; when_spent = \"next\"; grace = "
+	"\"2m\"; }; },"
+	"{ name = \"c\"; to = [\"#social\", \"2001:db8::/32\"]; action = \"coach\"; purposes = "
+	"[\"p\", \"q\"]; },"
 	"{ name = \"r\"; action = \"allow\"; } );";
 
 static struct buf good; /* made once */
@@ -66,10 +73,51 @@ static void decide(const struct snapshot *s, const char *name, enum identity_sta
 	if (!addr_parse(SPAN("192.0.2.1"), &f.client) || !addr_parse(SPAN("10.1.2.3"), &f.address))
 		abort();
 	f.roles = policy_roles(s, SPAN("kb"), &group, 1);
-	policy_evaluate(s, &f, &v, &trace);
+	/* all that it asks for is answered, half of it with what is worse */
+	for (size_t i = 0; i < 2 * POLICY_STANDINGS_MAX; i++) {
+		policy_evaluate(s, &f, &v, &trace);
+		if (v.need != NEED_ACK && v.need != NEED_LIMIT)
+			break;
+		struct standing_facts *st = facts_standing(&f, (size_t)v.rule);
+		if (!st)
+			break;
+		if (v.need == NEED_ACK)
+			st->asked_ack = st->acked = true;
+		else
+			st->spent = i % 2 ? SPENT_YES : SPENT_NO;
+	}
 	snapshot_day(s, f.now_s, day);
 	if (v.rule >= (int32_t)snapshot_rules(s) || v.role >= (int32_t)snapshot_roles(s))
 		abort();
+}
+
+/* What is asked without a host. */
+static size_t outlook(const struct snapshot *s)
+{
+	struct facts f = {.now_s = 1772445600};
+	struct span purpose[POLICY_PURPOSES_MAX];
+	struct rule_now now;
+	struct buf b = {0};
+	size_t sum = snapshot_conduct(s).n;
+
+	for (size_t i = 0; i < snapshot_rules(s); i++) {
+		struct rule_view r;
+
+		policy_rule_now(s, &f, i, &now);
+		policy_rule_to(s, i, &b);
+		snapshot_rule(s, i, &r);
+		for (int k = 0; k < LIMIT_COUNT; k++)
+			limits_put(&r.limits, (enum limit_kind)k, &b);
+		size_t n = snapshot_rule_purposes(s, i, purpose, POLICY_PURPOSES_MAX);
+		while (n > 0)
+			buf_span(&b, purpose[--n]);
+	}
+	int64_t edge = policy_next_edge(s, f.now_s);
+	if (edge && edge <= f.now_s)
+		abort();
+	sum += b.n;
+	buf_free(&b);
+	return sum;
 }
 
 static void look(const struct snapshot *s)
@@ -89,6 +137,7 @@ static void look(const struct snapshot *s)
 		for (size_t k = 0; k < r.message.n; k++)
 			sum += (unsigned char)r.message.p[k];
 	}
+	sum += outlook(s);
 	for (size_t i = 0; i < snapshot_services(s); i++)
 		sum += snapshot_service(s, i).n + snapshot_service_title(s, i).n;
 	if (sum == SIZE_MAX)
