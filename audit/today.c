@@ -205,6 +205,21 @@ static void add_ack(struct today *t, const struct record *r)
 	sum->purpose = t->o.door->purpose(t->o.door->arg, rule, record_get(r, FIELD_PURPOSE));
 }
 
+static void add_grant(struct today *t, const struct record *r)
+{
+	const uint64_t at = record_getnum(r, FIELD_T) / 60000, n = record_getnum(r, FIELD_N);
+	const uint32_t pair = at >= t->start && at < t->end
+				      ? pair_of(t, person_of(r), record_get(r, FIELD_RULE))
+				      : NO_PAIR;
+	if (pair == NO_PAIR)
+		return;
+	struct total *sum = totals_sum(t->pairs, pair);
+	if (span_is(record_get(r, FIELD_LIMIT), "minutes"))
+		sum->more_minutes = plus(sum->more_minutes, n);
+	else if (span_is(record_get(r, FIELD_LIMIT), "bytes"))
+		sum->more_bytes = plus(sum->more_bytes, n);
+}
+
 static void add_record(struct today *t, const struct record *r, const char *chain, bool *ok)
 {
 	if (t->o.door->counted(t->o.door->arg, r, chain))
@@ -214,6 +229,8 @@ static void add_record(struct today *t, const struct record *r, const char *chai
 		*ok = add_usage(t, r);
 	else if (r->kind == RECORD_ACK)
 		add_ack(t, r);
+	else if (r->kind == RECORD_GRANT)
+		add_grant(t, r);
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */
@@ -221,7 +238,8 @@ static void add_record(struct today *t, const struct record *r, const char *chai
 static bool of_interest(struct span body)
 {
 	return span_starts(body, SPAN("{\"k\":\"usage\"")) ||
-	       span_starts(body, SPAN("{\"k\":\"ack\""));
+	       span_starts(body, SPAN("{\"k\":\"ack\"")) ||
+	       span_starts(body, SPAN("{\"k\":\"grant\""));
 }
 
 static bool take_line(struct today *t, const struct journal_line *line, struct err *e)

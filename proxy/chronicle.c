@@ -231,6 +231,22 @@ void chronicle_observe(struct chronicle *c, const char *text, uint64_t seconds)
 	write_down(c, &r);
 }
 
+void chronicle_grant(struct chronicle *c, const char *person, const char *rule, const char *limit,
+	uint64_t n, const char *reason)
+{
+	struct record r;
+	char day[11];
+
+	record_init(&r, RECORD_GRANT);
+	stamp(c, &r, day);
+	record_str(&r, FIELD_USER, span_str(person));
+	record_str(&r, FIELD_RULE, span_str(rule));
+	record_str(&r, FIELD_LIMIT, span_str(limit));
+	record_num(&r, FIELD_N, n);
+	record_str(&r, FIELD_TEXT, span_str(reason));
+	write_down(c, &r);
+}
+
 void chronicle_coverage(const struct chronicle *c, uint64_t *recorded, uint64_t *passed)
 {
 	int64_t now = clock_wall_ms() / 1000, midnight = now;

@@ -20,6 +20,9 @@ void chronicle_policy(struct chronicle *c, const struct bundle *b);
 void chronicle_tick(struct chronicle *c, const struct child *children, size_t n);
 /* Break-glass begins or ends: a mark with the reason and for how long. */
 void chronicle_observe(struct chronicle *c, const char *text, uint64_t seconds);
+/* Extra for the day is about to be given; `rule` "": under each rule that limits it. */
+void chronicle_grant(struct chronicle *c, const char *person, const char *rule, const char *limit,
+	uint64_t n, const char *reason);
 /* Minutes of the local day so far, and those of them with a checkpoint, by whichever master. */
 void chronicle_coverage(const struct chronicle *c, uint64_t *recorded, uint64_t *passed);
 /* Of the node's own chain. */

@@ -259,6 +259,48 @@ static void enforce(struct client *k)
 		say(k, false, e.text);
 }
 
+static void limits(struct client *k, struct span rest)
+{
+	char who[LINE_MAX_];
+
+	if (rest.n == 0 || !span_copy(rest, who, sizeof who)) {
+		say(k, false, "expected: limits WHO");
+		return;
+	}
+	begin(k, true);
+	k->c->hooks.limits(k->c->hooks.arg, who, &k->answer);
+	finish(k);
+}
+
+static bool grant_read(struct span rest, char text[3][LINE_MAX_], struct grant *g)
+{
+	struct span who = span_cut(&rest, ' '), kind = span_cut(&rest, ' ');
+	struct span n = span_cut(&rest, ' '), rule = span_cut(&rest, ' ');
+
+	*g = (struct grant){.who = text[0], .rule = text[1], .reason = text[2]};
+	g->kind = span_is(kind, "minutes") ? STANDING_MINUTES : STANDING_BYTES;
+	if (span_is(rule, "*"))
+		rule = span_of("", 0);
+	return who.n && rest.n && rest.n <= GRANT_REASON_MAX &&
+	       (g->kind == STANDING_MINUTES || span_is(kind, "bytes")) &&
+	       span_u64(n, GRANT_MAX, &g->n) && g->n && span_copy(who, text[0], LINE_MAX_) &&
+	       span_copy(rule, text[1], LINE_MAX_) && span_copy(rest, text[2], LINE_MAX_);
+}
+
+static void grant(struct client *k, struct span rest)
+{
+	char text[3][LINE_MAX_];
+	struct err e = {""};
+	struct grant g;
+
+	if (!grant_read(rest, text, &g))
+		say(k, false, "expected: grant WHO minutes|bytes N RULE|* REASON");
+	else if (k->c->hooks.grant(k->c->hooks.arg, &g, &e))
+		say(k, true, "granted for today");
+	else
+		say(k, false, e.text);
+}
+
 static void end_listing(struct control *c)
 {
 	loop_del(&c->list_timer);
@@ -314,6 +356,10 @@ static void ask(struct client *k)
 		observe(k, rest);
 	else if (span_is(word, "enforce"))
 		enforce(k);
+	else if (span_is(word, "limits"))
+		limits(k, rest);
+	else if (span_is(word, "grant"))
+		grant(k, rest);
 	else
 		say(k, false, "this stile-proxy knows no such command");
 }

@@ -3,6 +3,7 @@
  * root can connect (mode 0600). What is asked is done by the master through the hooks.
  *
  *   status | reload | connections | drain | observe SECONDS REASON | enforce
+ *   limits WHO | grant WHO minutes|bytes N RULE|* REASON
  *
  * Every answer has the member "ok"; where it is false "text" says why.
  */
@@ -10,6 +11,7 @@
 #define STILE_CONTROL_H
 
 #include "err.h"
+#include "grants.h"
 #include "loop.h"
 #include "problem.h"
 #include "status.h"
@@ -24,6 +26,9 @@ struct control_hooks {
 	void (*drain)(void *arg);
 	bool (*observe)(void *arg, uint64_t seconds, const char *reason, struct err *e);
 	bool (*enforce)(void *arg, struct err *e);
+	/* Appends members of the answer. */
+	void (*limits)(void *arg, const char *who, struct buf *out);
+	bool (*grant)(void *arg, const struct grant *g, struct err *e);
 	/* Asks workers what is open; each answers through control_listed with that number. Returns
 	 * how many were asked. */
 	unsigned (*list)(void *arg, uint32_t number);

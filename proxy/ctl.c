@@ -27,7 +27,7 @@
 #define WAIT_MS	   70000 /* a little longer than the proxy's own bound */
 
 static const char usage_text[] =
-	"usage: stile-proxy ctl -c FILE COMMAND [OPTION ...]\n"
+	"usage: stile-proxy ctl -c FILE COMMAND [WHO] [OPTION ...]\n"
 	"\n"
 	"Speaks to the running proxy over the socket that FILE names (control).\n"
 	"\n"
@@ -37,19 +37,22 @@ static const char usage_text[] =
 	"  connections   what is open, a line each\n"
 	"  drain         as the signal TERM: no new connections, then the end\n"
 	"  observe       break-glass: refusals by rules are only recorded for a time\n"
+	"  limits        what WHO (a user, or a pseudonym) has used and has left today\n"
 	"\n"
 	"options:\n"
 	"  -c FILE        configuration, see proxy.cfg(5)\n"
 	"  --json         the answer as JSON\n"
 	"  --for TIME     observe: how long, as in 30m; at most 8h\n"
-	"  --reason TEXT  observe: why, as it will be recorded\n"
+	"  --reason TEXT  observe, --grant: why, as it will be recorded\n"
 	"  --end          observe: refusals are enforced again\n"
+	"  --grant MORE   limits: more for today, as 30m of minutes or 500M of bytes\n"
+	"  --rule RULE    limits: under this rule alone\n"
 	"  --help         this text\n"
 	"\n"
 	"Exit status: 0 done, 1 it could not be done, 2 wrong usage.\n";
 
 struct options {
-	const char *config, *command, *time, *reason;
+	const char *config, *command, *who, *time, *reason, *more, *rule;
 	bool json, end;
 };
 
@@ -198,6 +201,67 @@ static void say_connections(const json_t *answer)
 	}
 }
 
+static void say_text(const json_t *answer)
+{
+	printf("%s\n", text_of(answer, "text"));
+	if (*text_of(answer, "digest"))
+		printf("policy %s\n", text_of(answer, "digest"));
+	if (*text_of(answer, "notes"))
+		printf("%s\n", text_of(answer, "notes"));
+}
+
+static void say_budget(const json_t *rule, const char *key, bool bytes)
+{
+	const json_t *b = json_object_get(rule, key);
+	unsigned long long limit = number_of(b, "limit"), more = number_of(b, "granted");
+	char x[24], y[24], z[24];
+
+	if (!b)
+		return;
+	if (bytes)
+		printf("  %s of %s", amount(number_of(b, "used"), x), amount(limit + more, y));
+	else
+		printf("  %llu of %llu minutes", number_of(b, "used"), limit + more);
+	if (more && bytes)
+		printf(" (%s of them granted)", amount(more, z));
+	else if (more)
+		printf(" (%llu of them granted)", more);
+}
+
+static void say_limits(const json_t *answer)
+{
+	const json_t *r;
+	size_t i;
+	char a[24];
+
+	if (!json_object_get(answer, "person")) { /* of a grant */
+		say_text(answer);
+		return;
+	}
+	printf("person %s, until %s\n", text_of(answer, "person"), text_of(answer, "day_ends"));
+	json_array_foreach(json_object_get(answer, "rules"), i, r)
+	{
+		const json_t *tunnels = json_object_get(r, "tunnels"),
+			     *requests = json_object_get(r, "requests");
+
+		printf("%-16s", text_of(r, "rule"));
+		say_budget(r, "minutes", false);
+		say_budget(r, "bytes", true);
+		if (tunnels)
+			printf("  %llu of %llu tunnels", number_of(tunnels, "open"),
+				number_of(tunnels, "limit"));
+		if (requests)
+			printf("  %llu requests in %llu s", number_of(requests, "limit"),
+				number_of(requests, "period_s"));
+		if (json_object_get(r, "bandwidth"))
+			printf("  %s/s",
+				amount(number_of(json_object_get(r, "bandwidth"), "limit"), a));
+		if (*text_of(r, "acknowledged_until"))
+			printf("  acknowledged until %s", text_of(r, "acknowledged_until"));
+		putchar('\n');
+	}
+}
+
 static void say_problems(const json_t *answer, FILE *to)
 {
 	const json_t *p;
@@ -212,15 +276,6 @@ static void say_problems(const json_t *answer, FILE *to)
 	}
 }
 
-static void say_text(const json_t *answer)
-{
-	printf("%s\n", text_of(answer, "text"));
-	if (*text_of(answer, "digest"))
-		printf("policy %s\n", text_of(answer, "digest"));
-	if (*text_of(answer, "notes"))
-		printf("%s\n", text_of(answer, "notes"));
-}
-
 /* --- the commands --------------------------------------------------------------------------------
  */
 
@@ -228,7 +283,7 @@ static const struct {
 	const char *name;
 	void (*say)(const json_t *answer);
 } commands[] = {{"status", say_status}, {"reload", say_text}, {"connections", say_connections},
-	{"drain", say_text}, {"observe", say_text}};
+	{"drain", say_text}, {"observe", say_text}, {"limits", say_limits}};
 #define COMMANDS (sizeof commands / sizeof *commands)
 
 static int wrong_usage(const char *why)
@@ -255,10 +310,47 @@ static const char *observe_line(const struct options *o, struct buf *line)
 	return NULL;
 }
 
+static const char *grant_line(const struct options *o, struct buf *line)
+{
+	bool minutes;
+	uint64_t n = 0;
+	int64_t ms;
+
+	if (!o->reason || !*o->reason || strlen(o->reason) > GRANT_REASON_MAX ||
+		strchr(o->reason, '\n'))
+		return "--grant needs a --reason of one line and 1 to 200 bytes";
+	minutes = units_duration(span_str(o->more), &ms);
+	if (minutes ? ms % 60000 || ms < 60000 || ms > 1440 * 60000
+		    : !units_size(span_str(o->more), &n) || !n || n > GRANT_MAX)
+		return "--grant is out of range: expected 1m-24h of minutes, or up to 16T of bytes";
+	buf_printf(line, "grant %s %s %llu %s %s", o->who, minutes ? "minutes" : "bytes",
+		minutes ? (unsigned long long)ms / 60000 : (unsigned long long)n,
+		o->rule ? o->rule : "*", o->reason);
+	return NULL;
+}
+
+static const char *limits_line(const struct options *o, struct buf *line)
+{
+	if (!o->who || !*o->who || strpbrk(o->who, " \n"))
+		return "limits needs WHO, a name without spaces or a pseudonym";
+	if (o->time || o->end || (!o->more && (o->reason || o->rule)))
+		return "limits takes --grant with --reason, and --rule with these";
+	if (o->rule && (!*o->rule || strpbrk(o->rule, " \n")))
+		return "--rule is no name of a rule";
+	if (o->more)
+		return grant_line(o, line);
+	buf_printf(line, "limits %s", o->who);
+	return NULL;
+}
+
 static const char *request_line(const struct options *o, struct buf *line)
 {
+	if ((o->who || o->more || o->rule) && strcmp(o->command, "limits") != 0)
+		return "WHO, --grant and --rule belong to limits";
 	if (strcmp(o->command, "observe") == 0)
 		return observe_line(o, line);
+	if (strcmp(o->command, "limits") == 0)
+		return limits_line(o, line);
 	if (o->time || o->reason || o->end)
 		return "--for, --reason and --end belong to observe";
 	buf_adds(line, o->command);
@@ -361,12 +453,14 @@ static const char *read_options(int argc, char **argv, struct options *o)
 		size_t at;
 	} with_value[] = {{"-c", offsetof(struct options, config)},
 		{"--for", offsetof(struct options, time)},
-		{"--reason", offsetof(struct options, reason)}};
+		{"--reason", offsetof(struct options, reason)},
+		{"--grant", offsetof(struct options, more)},
+		{"--rule", offsetof(struct options, rule)}};
 
 	for (int i = 1; i < argc; i++) {
 		bool taken = false;
 
-		for (size_t k = 0; k < 3 && i + 1 < argc; k++)
+		for (size_t k = 0; k < sizeof with_value / sizeof *with_value && i + 1 < argc; k++)
 			if (strcmp(argv[i], with_value[k].name) == 0) {
 				*(const char **)((char *)o + with_value[k].at) = argv[++i];
 				taken = true;
@@ -380,6 +474,8 @@ static const char *read_options(int argc, char **argv, struct options *o)
 			o->end = true;
 		else if (argv[i][0] != '-' && !o->command)
 			o->command = argv[i];
+		else if (argv[i][0] != '-' && !o->who)
+			o->who = argv[i];
 		else
 			return "unknown or incomplete option";
 	}

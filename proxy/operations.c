@@ -87,6 +87,22 @@ static bool ask_enforce(void *arg, struct err *e)
 	return true;
 }
 
+static void show_limits(void *arg, const char *who, struct buf *out)
+{
+	struct master *m = arg;
+
+	grants_show(m->bundle, m->standing, who, out);
+}
+
+static bool ask_grant(void *arg, const struct grant *g, struct err *e)
+{
+	struct master *m = arg;
+
+	if (m->stopping)
+		return err_set(e, "not now: stopping");
+	return grants_give(m->bundle, m->standing, STANDING_MASTER(m->workers), m->chronicle, g, e);
+}
+
 static void ask_reload(void *arg)
 {
 	reload_begin(arg);
@@ -192,6 +208,8 @@ bool operations_open(struct master *m, struct err *e)
 		.drain = ask_drain,
 		.observe = ask_observe,
 		.enforce = ask_enforce,
+		.limits = show_limits,
+		.grant = ask_grant,
 		.list = ask_list};
 
 	if (*s->control && !(m->control = control_open(m->loop, s->control, &hooks, e)))

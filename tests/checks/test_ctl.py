@@ -16,4 +16,4 @@ def test_commands():
 def test_options():
     told = re.findall(r"^  (--?[a-z]+)(?: ([A-Z]+))?  ", HELP.split("options:")[1], re.M)
     shown = [(f"-{f}", v) for f, v in re.findall(r"^\.It Fl (-?\w+)(?: Ar (\w+))?$", PAGE, re.M)]
-    assert len(told) == 6 and told == shown
+    assert len(told) == 8 and told == shown

@@ -479,3 +479,51 @@ def test_bandwidth_holds_for_http_and_is_its_own_each_way(stile, started, folder
         t.join()
     assert took["down"][0] == 200 and took["up"][0] == 201
     assert 3.6 < took["down"][1] < 4.8 and 3.6 < took["up"][1] < 4.8, took
+
+
+# --- what administrators see and give ------------------------------------------------------------------
+
+
+def ctl(s, *words, check=True):
+    return run(PROXY, "ctl", "-c", s.config, *words, check=check)
+
+
+def test_ctl_shows_and_grants(stile, clock):
+    s = stile(policy('minutes = 1; bytes = "1 MB"; tunnels = 7; bandwidth = "4 MB/s"; requests = "100/min";'))
+    t = s.open()
+    t.active()
+    clock.step(60)
+    assert t.ended_within(2.5) and s.open().status == 429
+    shown = json.loads(ctl(s, "limits", "ben", "--json").stdout)
+    (rule,) = shown["rules"]
+    assert rule["minutes"] == {"used": 1, "limit": 1, "granted": 0} and rule["bytes"]["used"] == t.up + t.down
+    assert shown["person"] == records(s, "end", reason="spent")[0]["user"] and shown["day_ends"] == "2026-11-28T00:00:00Z"
+    text = ctl(s, "limits", shown["person"]).stdout
+    assert "1 of 1 minutes" in text and "ben" not in text
+    for wrong in (["ben", "--grant", "30m"], ["ben", "--grant", "30s", "--reason", "x"], ["--grant", "1m", "--reason", "x"],
+                  ["ben", "--rule", "social"], ["b en"], ["ben", "--grant", "0", "--reason", "x"]):
+        assert ctl(s, "limits", *wrong, check=False).returncode == 2, wrong
+    none = ctl(s, "limits", "ben", "--grant", "30m", "--rule", "rest", "--reason", "x", check=False)
+    assert none.returncode == 1 and "limits minutes" in none.stderr
+    ctl(s, "limits", "ben", "--grant", "2m", "--rule", "social", "--reason", "consultation closes today")
+    ctl(s, "limits", shown["person"], "--grant", "500M", "--reason", "and its pictures")
+    (rule,) = json.loads(ctl(s, "limits", "ben", "--json").stdout)["rules"]
+    assert rule["minutes"]["granted"] == 2 and rule["bytes"]["granted"] == 500 << 20
+    again = s.open()
+    assert again.status == 200
+    for _ in range(2):
+        again.active()
+        assert not again.ended_within(1.2)
+        clock.step(60)
+    assert again.ended_within(2.5) and s.open().status == 429
+    assert s.open("anna").status == 200
+    s.stop()
+    grants = [(r["user"], r["rule"], r["limit"], r["n"], r["text"]) for r in records(s, "grant")]
+    assert grants == [(shown["person"], "social", "minutes", 2, "consultation closes today"),
+                      (shown["person"], None, "bytes", 500 << 20, "and its pictures")]
+    # a new start knows what was used and what was given
+    s.start()
+    wait_for("figures are restored", lambda: "figures are restored" in s.said())
+    (rule,) = json.loads(ctl(s, "limits", "ben", "--json").stdout)["rules"]
+    assert rule["minutes"] == {"used": 3, "limit": 1, "granted": 2}, rule
+    assert rule["bytes"]["granted"] == 500 << 20 and s.open().status == 429
