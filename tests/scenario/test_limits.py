@@ -146,6 +146,56 @@ def test_grace_lets_open_tunnels_go_on(stile, clock, kind):
     assert t.ended_within(2.5)
 
 
+def accept(s, rule, user):
+    """The person accepts the code of conduct on the portal."""
+    page = s.curl(f"http://stile.internal/coach?rule={rule}", user=user)[2]
+    token = re.search(r'name="token" value="([^"]*)"', page).group(1)
+    code, _, _ = s.curl("http://stile.internal/coach", "--data", f"rule={rule}&token={token}&accept=yes", user=user)
+    assert code == 303
+
+
+@pytest.mark.parametrize("kind", [*DAY, "tunnels", "requests"])
+def test_a_spent_limit_that_coaches(stile, clock, kind):
+    limit = {**DAY, "tunnels": "tunnels = 1;", "requests": 'requests = "1/h burst 1";'}[kind]
+    s = stile(policy(limit + ' when_spent = "coach";', keys='remember = "10m";'))
+    t = s.open()
+    assert t.get(1).status == 200
+    if kind in DAY:
+        spend(t, kind)
+        later(s, clock, kind)
+        assert t.ended_within(2.5)
+    elif kind == "requests":
+        s.open()
+    refused = s.open()
+    assert refused.status == 403
+    accept(s, "social", "ben")
+    again = s.open()
+    assert again.status == 200 and again.get(1).alive() and s.open().status == 200
+    assert s.open("anna").status == 200
+    clock.step(500)
+    assert not again.ended_within(1.5)
+    clock.step(110)  # the acknowledgement is over
+    if kind in DAY:
+        assert again.ended_within(2.5)
+    assert s.open().status == 403
+    s.stop()
+    assert {r["rule"] for r in records(s, "access", reason="coach")} == {"social"}
+
+
+def test_an_acknowledgement_that_ends_takes_its_tunnels(stile, clock):
+    s = stile(policy("tunnels = 9;", keys='remember = "10m";').replace('action = "allow"; remember', 'action = "coach"; remember'))
+    assert s.open().status == 403
+    accept(s, "social", "ben")
+    t, other = s.open(), s.open(host="other.example")
+    t.get(1)
+    clock.step(597)
+    assert not t.ended_within(1)
+    assert t.ended_within(5)  # by the clock alone: no step tells of it
+    assert other.get(1).alive()
+    s.stop()
+    assert len(records(s, "end", reason="withdrawn")) == 1
+
+
 @pytest.mark.parametrize("when", ["deny", "next"])
 def test_tunnels_open_at_once(stile, when):
     s = stile(policy(f'tunnels = 3; when_spent = "{when}";', NEXT if when == "next" else ""))
