@@ -31,6 +31,7 @@ enum use_column {
 	USE_ACTIVE,
 	USE_REFUSED,
 	USE_LIMITED,
+	USE_ACCEPTED,
 	USE_LAST,
 	USE_STATE,
 	USE_FOLDED,
@@ -44,6 +45,7 @@ enum use_column {
 	[USE_ACTIVE] = {"active_minutes", "active min", VALUE_MINUTES},                            \
 	[USE_REFUSED] = {"refused", "refused", VALUE_NUMBER},                                      \
 	[USE_LIMITED] = {"limited", "limited", VALUE_NUMBER},                                      \
+	[USE_ACCEPTED] = {"accepted", "accepted", VALUE_NUMBER},                                   \
 	[USE_LAST] = {"last_use", "last use", VALUE_TEXT},                                         \
 	[USE_STATE] = {"state", "state", VALUE_TEXT}, [USE_FOLDED] = {"folded", NULL, VALUE_BOOL}, \
 	[USE_ROWS] = {"rows", NULL, VALUE_NUMBER}
@@ -64,6 +66,7 @@ static void lay_figures(struct report *r, const struct figures *f)
 	report_cell(r, USE_ACTIVE, f->active);
 	report_cell(r, USE_REFUSED, f->refused);
 	report_cell(r, USE_LIMITED, f->limited);
+	report_cell(r, USE_ACCEPTED, f->accepted);
 }
 
 static void lay_last(struct report *r, const struct tally *t, struct span rule)
@@ -120,7 +123,7 @@ static void lay_use(struct report *r, const struct snapshot *s, const struct tal
 /* A login that was asked for has no rule and uses none. */
 static bool is_empty(const struct figures *f)
 {
-	return f->accesses + f->refused + f->limited + f->active + f->idle == 0;
+	return f->accesses + f->refused + f->limited + f->accepted + f->active + f->idle == 0;
 }
 
 /* What the records hold beside: no rule, rules of other days, and the fold. */
@@ -258,6 +261,7 @@ static void lay_sums(struct report *r, const struct figures *f)
 	report_number(r, "active_minutes", "active minutes", VALUE_MINUTES, f->active);
 	report_number(r, "refused", "refused", VALUE_NUMBER, f->refused);
 	report_number(r, "limited", "limited", VALUE_NUMBER, f->limited);
+	report_number(r, "accepted", "accepted (codes of conduct)", VALUE_NUMBER, f->accepted);
 }
 
 static void lay_method(struct report *r, const struct report_ask *q)

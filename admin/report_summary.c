@@ -32,6 +32,7 @@ enum figure_column {
 	COLUMN_REFUSED,
 	COLUMN_LIMITED,
 	COLUMN_CHALLENGES,
+	COLUMN_ACCEPTED,
 	COLUMN_ACTIVE,
 	COLUMN_IDLE,
 	COLUMN_UP,
@@ -50,6 +51,7 @@ enum figure_column {
 		[COLUMN_REFUSED] = {"refused", "refused", VALUE_NUMBER},                           \
 		[COLUMN_LIMITED] = {"limited", "limited", VALUE_NUMBER},                           \
 		[COLUMN_CHALLENGES] = {"challenges", "challenges", VALUE_NUMBER},                  \
+		[COLUMN_ACCEPTED] = {"accepted", "accepted", VALUE_NUMBER},                        \
 		[COLUMN_ACTIVE] = {"active_minutes", "active min", VALUE_MINUTES},                 \
 		[COLUMN_IDLE] = {"idle_minutes", "idle min", VALUE_MINUTES},                       \
 		[COLUMN_UP] = {"bytes_up", "up", VALUE_BYTES},                                     \
@@ -72,6 +74,7 @@ static void lay_total(struct report *r, const struct figures *f)
 	report_number(r, "limited", "limited", VALUE_NUMBER, f->limited);
 	report_number(
 		r, "challenges", "challenges (logins asked for)", VALUE_NUMBER, f->challenges);
+	report_number(r, "accepted", "accepted (codes of conduct)", VALUE_NUMBER, f->accepted);
 	report_number(r, "active_minutes", "active minutes", VALUE_MINUTES, f->active);
 	report_number(r, "idle_minutes", "open, idle minutes", VALUE_MINUTES, f->idle);
 	report_number(r, "bytes_up", "sent", VALUE_BYTES, f->up);
@@ -89,6 +92,7 @@ static void lay_row(struct report *r, const struct report_ask *q, const struct t
 	report_cell(r, COLUMN_REFUSED, f->refused);
 	report_cell(r, COLUMN_LIMITED, f->limited);
 	report_cell(r, COLUMN_CHALLENGES, f->challenges);
+	report_cell(r, COLUMN_ACCEPTED, f->accepted);
 	report_cell(r, COLUMN_ACTIVE, f->active);
 	report_cell(r, COLUMN_IDLE, f->idle);
 	report_cell(r, COLUMN_UP, f->up);

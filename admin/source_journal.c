@@ -29,7 +29,8 @@ static void note_node(struct reading *r, const struct record *rec)
  * time. A record begins with its kind. */
 static bool counts(struct span body)
 {
-	static const enum record_kind kinds[] = {RECORD_ACCESS, RECORD_USAGE, RECORD_MARK};
+	static const enum record_kind kinds[] = {
+		RECORD_ACCESS, RECORD_USAGE, RECORD_ACK, RECORD_MARK};
 	struct span lead = SPAN("{\"k\":\"");
 	if (!span_starts(body, lead))
 		return true;

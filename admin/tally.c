@@ -307,7 +307,8 @@ static void count(struct tally *t, struct tally_node *node, const struct known *
 	static const char *const counters[] = {[SLOT_ALLOW] = "allow",
 		[SLOT_DENY] = "deny",
 		[SLOT_LIMIT] = "limit",
-		[SLOT_CHALLENGE] = "challenge"};
+		[SLOT_CHALLENGE] = "challenge",
+		[SLOT_ACK] = "ack"};
 	if (span_is(metric, "checkpoint"))
 		note_recorded(t, node, day, add);
 	else if (span_is(metric, "lost"))
@@ -316,7 +317,7 @@ static void count(struct tally *t, struct tally_node *node, const struct known *
 		enter(t, k, day, SLOT_BYTES, add, 0);
 	else if (span_is(metric, "down"))
 		enter(t, k, day, SLOT_BYTES, 0, add);
-	for (uint32_t s = SLOT_ALLOW; s <= SLOT_CHALLENGE; s++)
+	for (uint32_t s = SLOT_ALLOW; s <= SLOT_ACK; s++)
 		if (span_is(metric, counters[s]))
 			enter(t, k, day, s, add, 0);
 }

@@ -24,6 +24,7 @@ enum dim {
 struct figures {
 	uint64_t people; /* distinct pseudonyms; traffic without a login has none */
 	uint64_t accesses, refused, limited, challenges;
+	uint64_t accepted;     /* acknowledgements, under the purpose that was picked */
 	uint64_t attempts;     /* of what was refused or limited, retries as one */
 	uint64_t active, idle; /* minutes */
 	uint64_t up, down;     /* bytes */

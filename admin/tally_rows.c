@@ -79,6 +79,9 @@ static void walk_counter(const struct walk *w, const struct entry *e)
 		f->up += e->a;
 		f->down += e->b;
 		break;
+	case SLOT_ACK:
+		f->accepted += e->a;
+		break;
 	case SLOT_ATTEMPT:
 		f->attempts += e->a;
 		break;

@@ -97,7 +97,11 @@ class Person(check_summary.Summary):
 
     def everywhere(self, r):
         yield from super().everywhere(r)
-        yield self.both[r["day"], r["service"]]
+        yield self.both[r["day"], r.get("service")]
+
+    def on_ack(self, r):
+        if r["user"] == self.who:
+            super().on_ack(r)
 
     def on_access(self, r):
         if r["user"] == self.who:
@@ -114,7 +118,7 @@ class Person(check_summary.Summary):
 
 def compare_person(journal, first, last, who, report):
     p = Person(journal, first, last, who)
-    wanted = lambda f: {k: v for k, v in f.as_row().items() if k not in ("people", "challenges")}
+    wanted = lambda f: {k: v for k, v in f.as_row().items() if k not in ("people", "challenges", "accepted")}
     none = "(no known service)"
     bad = differ("total", wanted(p.total), report["total"])
     mine = {"day": {(k, None): f for k, f in p.rows["day"].items()}, "service": {(None, k or none): f for k, f in p.rows["service"].items()},
@@ -140,9 +144,9 @@ def compare_rules(journal, first, last, report, below, policy):
     used = {k for k, f in s.rows["rule"].items() if any(f.as_row().values())}
     last_day = collections.defaultdict(str)
     for r in records(journal, first, last):
-        if r["k"] in ("access", "usage"):
+        if r["k"] in ("access", "usage", "ack"):
             last_day[r["rule"]] = max(last_day[r["rule"]], r["day"])
-    keys = ("people", "accesses", "active_minutes", "refused", "limited")
+    keys = ("people", "accesses", "active_minutes", "refused", "limited", "accepted")
     rows = table_of(report, "rules")
     bad = [] if [r["rule"] for r in rows] == policy else [f"rules: {[r['rule'] for r in rows]}"]
     for r in rows:

@@ -37,7 +37,7 @@ class Figures:
     def as_row(self):
         c = self.counts
         return {"people": len(self.people), "accesses": c["allow"], "refused": c["deny"], "limited": c["limit"],
-                "challenges": c["challenge"], "active_minutes": len(self.active), "idle_minutes": len(self.open - self.active),
+                "challenges": c["challenge"], "accepted": c["ack"], "active_minutes": len(self.active), "idle_minutes": len(self.open - self.active),
                 "bytes_up": c["up"], "bytes_down": c["down"]}
 
     def add(self, other):
@@ -79,6 +79,9 @@ class Summary:
         if what == "deny" and r["reason"] == "limit":
             what = "limit"
         self.count(r, what, 1 if r["n"] is None else r["n"])
+
+    def on_ack(self, r):
+        self.count(r, "ack", 1)
 
     def on_usage(self, r):
         self.count(r, "up", r["up"])

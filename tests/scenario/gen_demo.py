@@ -187,6 +187,10 @@ class Demo:
         out.append((first + 1, 0, "person", {"user": p["user"], "roles": [p["role"][0]], "strength": "password"}))
         for _ in range(1 + int(self.rng.expovariate(1 / (3 * p["keen"])))):
             self.session(p, noon + self.rng.randrange(-4 * 3600, 5 * 3600), out)
+        if p["role"][0] == "communications" and self.again.random() < 0.4:
+            t = noon - self.again.randrange(4 * 3600)
+            out.append((t, self.again.randrange(2), "ack", {"user": p["user"], "role": "communications", "rule": "campaigns",
+                        "purpose": self.again.choice(("public campaigns", "answers to residents")), "until": int(t * 1000) + 4 * 3600_000}))
         if self.rng.random() < 0.05:
             self.refusal(p, noon + self.rng.randrange(4 * 3600), out)
 
