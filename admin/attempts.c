@@ -91,7 +91,7 @@ void attempts_take(void *arg, const struct record *r)
 	struct refusal *f = &a->v[a->n++];
 	*f = (struct refusal){.t = 0};
 	fill(a, f, r);
-	if (span_is(record_get(r, FIELD_REASON), "limit"))
+	if (rollup_limited(record_get(r, FIELD_REASON)))
 		f->limited = n;
 	else
 		f->refused = n;

@@ -4,6 +4,7 @@
  */
 #include "rollup.h"
 
+#include "policy.h"
 #include "schema.h"
 
 #include <jansson.h>
@@ -72,6 +73,17 @@ static void count(
 		start(out, n, r, ROLLUP_DAY, metric)->add = add;
 }
 
+bool rollup_limited(struct span reason)
+{
+	for (size_t i = 0; i < REASON_COUNT; i++) {
+		const struct reason_info *info = reason_info((enum reason)i);
+
+		if (span_is(reason, info->word))
+			return info->status == 429;
+	}
+	return false;
+}
+
 /* A challenge asks who it is: it refuses nobody, so it is never among the denials. */
 static const char *access_metric(const struct record *r)
 {
@@ -82,7 +94,7 @@ static const char *access_metric(const struct record *r)
 		return "challenge";
 	if (!span_is(verdict, "deny"))
 		return NULL;
-	return span_is(record_get(r, FIELD_REASON), "limit") ? "limit" : "deny";
+	return rollup_limited(record_get(r, FIELD_REASON)) ? "limit" : "deny";
 }
 
 static size_t of_access(const struct record *r, struct rollup *out)

@@ -3,8 +3,8 @@
  * made from the journal and one made from Redis cannot differ.
  *
  * Per node and day there are two hashes: `day`, counters; `min`, the minutes of each person with
- * each service as text entries "minute,core_up,core_down " that readers add up. Field names are JSON
- * arrays: ["metric",user,role,service,zone,rule,purpose] in `day`,
+ * each service as text entries "minute,core_up,core_down " that readers add up. Field names are
+ * JSON arrays: ["metric",user,role,service,zone,rule,purpose] in `day`,
  * [user,role,service,zone,rule,purpose] in `min`; unknown is "".
  */
 #ifndef STILE_ROLLUP_H
@@ -17,8 +17,9 @@ enum rollup_hash {
 	ROLLUP_MIN  /* append `text` */
 };
 
-/* Counters of `day`: METRIC words are allow, deny, limit, challenge, up, down, tunnels, ack, checkpoint
- * (minutes of recording, the base of coverage), lost (records that a gap mark tells of). */
+/* Counters of `day`: METRIC words are allow, deny, limit, challenge, up, down, tunnels, ack,
+ * checkpoint (minutes of recording, the base of coverage), lost (records that a gap mark tells of).
+ */
 struct rollup {
 	enum rollup_hash hash;
 	struct span day;
@@ -32,11 +33,14 @@ struct rollup {
 /* Fills at most ROLLUP_PER_RECORD entries, returns how many. */
 size_t rollup_of(const struct record *r, struct rollup out[ROLLUP_PER_RECORD]);
 
+/* Was it refused because a limit is spent? By the word of the reason. */
+bool rollup_limited(struct span reason);
+
 /* The other way, for readers of Redis: a field name back to its parts (stored in `store`). */
 struct rollup_key {
 	struct span metric, user, role, service, zone, rule, purpose;
 };
-bool rollup_key_parse(enum rollup_hash hash, struct span field, char *store, size_t cap,
-	struct rollup_key *out);
+bool rollup_key_parse(
+	enum rollup_hash hash, struct span field, char *store, size_t cap, struct rollup_key *out);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "buf.h"
 #include "clock.h"
+#include "left.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +25,7 @@ static bool own_field(struct span name)
 {
 	return is(name, "Host") || is(name, "Content-Length") || is(name, "Transfer-Encoding") ||
 	       is(name, "Proxy-Authorization") || is(name, "Proxy-Connection") ||
-	       is(name, "Keep-Alive") || is(name, "TE");
+	       is(name, "Keep-Alive") || is(name, "TE") || is(name, "Stile-Limit");
 }
 
 static void field(struct buf *b, struct span name, struct span value)
@@ -157,8 +158,26 @@ static void response_framing(const struct request *rq, const struct head_respons
 		framing(b, BODY_LENGTH, r->length);
 }
 
-static void response_head(const struct request *rq, const struct head_response *r, struct buf *b)
+/* People whose budget is nearly spent are told in passing. */
+static void limit_field(struct conn *c, struct buf *b)
 {
+	int64_t now_s = clock_wall_ms() / 1000;
+	struct rule_view rule;
+	struct left left;
+
+	if (!c->access.bundle || c->access.rule < 0)
+		return;
+	snapshot_rule(c->access.bundle->policy, (size_t)c->access.rule, &rule);
+	if (!rule.limits.minutes && !rule.limits.bytes)
+		return;
+	left_look(c->w, c->access.person, &rule, now_s, &left);
+	left_field(&left, &rule, now_s, b);
+}
+
+static void response_head(struct conn *c, const struct head_response *r, struct buf *b)
+{
+	const struct request *rq = c->rq;
+
 	buf_printf(b, "HTTP/1.1 %u ", r->status);
 	buf_span(b, r->reason);
 	buf_adds(b, "\r\n");
@@ -167,8 +186,10 @@ static void response_head(const struct request *rq, const struct head_response *
 		upgrade(b, r->field, r->n);
 	else if (r->status >= 200 && !head_find(r->field, r->n, "Date"))
 		date(b);
-	if (r->status >= 200)
+	if (r->status >= 200) {
+		limit_field(c, b);
 		response_framing(rq, r, b);
+	}
 	if (r->status >= 200 && rq->close_client)
 		buf_adds(b, "Connection: close\r\n");
 	buf_adds(b, "\r\n");
@@ -256,7 +277,7 @@ static bool put_head(struct conn *c, const struct head_response *r)
 	bool ok;
 
 	buf_init(&b);
-	response_head(c->rq, r, &b);
+	response_head(c, r, &b);
 	ok = !b.failed && flow_put(&c->down, b.p, b.n);
 	buf_free(&b);
 	return ok;

@@ -11,31 +11,14 @@
 /* --- what there is to tell -----------------------------------------------------------------------
  */
 
-static void add_left(struct portal_rule *r, enum limit_kind kind, uint64_t used, uint64_t of)
+static void look_at_standing(const struct portal *p, struct portal_rule *r)
 {
-	struct portal_left *l = &r->left[r->n++];
-
-	*l = (struct portal_left){.kind = kind, .used = used, .of = of, .spent = used >= of};
-	l->warn = used >= of / 100 * r->view.limits.warn + of % 100 * r->view.limits.warn / 100;
-}
-
-static void look_at_limits(const struct portal *p, struct portal_rule *r)
-{
-	const struct limits_view *l = &r->view.limits;
-	const struct local_day *day = worker_today(p->c->w, p->now_ms / 1000);
 	const struct standing_entry *e = portal_standing(p, &r->view);
-	const struct standing_figures *f = &r->figures;
 
-	r->anew_s = day->to_s;
-	if (e)
-		standing_figures(p->c->w->standing, e, day, &r->figures);
+	left_look(p->c->w, p->c->access.person, &r->view, p->now_ms / 1000, &r->left);
 	if (e && *p->c->access.person)
 		standing_ack(e, &r->ack);
 	r->acked = r->ack.until_s > p->now_ms / 1000;
-	if (l->minutes)
-		add_left(r, LIMIT_MINUTES, f->minutes, l->minutes + f->granted[STANDING_MINUTES]);
-	if (l->bytes)
-		add_left(r, LIMIT_BYTES, f->bytes, l->bytes + f->granted[STANDING_BYTES]);
 }
 
 bool portal_rule(const struct portal *p, size_t index, struct portal_rule *out)
@@ -48,7 +31,7 @@ bool portal_rule(const struct portal *p, size_t index, struct portal_rule *out)
 	policy_rule_now(p->policy, &facts, index, &out->now);
 	if (!out->now.for_you || out->view.observe)
 		return false;
-	look_at_limits(p, out);
+	look_at_standing(p, out);
 	return true;
 }
 
@@ -74,12 +57,12 @@ static void put_amount(struct buf *b, enum limit_kind kind, uint64_t n)
 	buf_printf(b, "%llu bytes", (unsigned long long)n);
 }
 
-static unsigned thousandths(const struct portal_left *l)
+static unsigned thousandths(const struct left_budget *l)
 {
 	return l->used >= l->of ? 1000 : (unsigned)(l->used * 1000.0 / l->of);
 }
 
-static void put_left(struct portal *p, const struct portal_rule *r, const struct portal_left *l)
+static void put_left(struct portal *p, const struct portal_rule *r, const struct left_budget *l)
 {
 	struct buf *b = &p->body;
 
@@ -98,7 +81,7 @@ static void put_left(struct portal *p, const struct portal_rule *r, const struct
 			r->view.limits.warn);
 	else
 		buf_adds(b, " used; anew at ");
-	portal_time(p, r->anew_s, b);
+	portal_time(p, r->left.anew_s, b);
 	buf_adds(b, ".</p>\n");
 	page_bar(b, thousandths(l), r->view.limits.warn * 10);
 }
@@ -114,7 +97,7 @@ static void put_bounds(struct portal *p, const struct portal_rule *r)
 		buf_adds(&text, text.n ? ", " : "");
 		limits_put(&r->view.limits, k, &text);
 		if (k == LIMIT_TUNNELS)
-			buf_printf(&text, " (%u open now)", r->figures.tunnels);
+			buf_printf(&text, " (%u open now)", r->left.tunnels);
 	}
 	page_term(&p->body, "At most", buf_spanof(&text));
 	buf_free(&text);
@@ -193,8 +176,8 @@ static void put_card(struct portal *p, const struct portal_rule *r)
 	buf_html(b, buf_spanof(&to));
 	buf_adds(b, "</h3>\n");
 	page_text(b, "", r->view.message, "");
-	for (size_t i = 0; i < r->n; i++)
-		put_left(p, r, &r->left[i]);
+	for (size_t i = 0; i < r->left.n; i++)
+		put_left(p, r, &r->left.budget[i]);
 	buf_adds(b, "<dl>\n");
 	put_when(p, r);
 	put_ack(p, r);
@@ -257,15 +240,15 @@ static void json_limits(struct portal *p, const struct portal_rule *r)
 	struct buf *b = &p->body;
 
 	buf_adds(b, ",\"limits\":[");
-	for (size_t i = 0; i < r->n; i++) {
-		const struct portal_left *l = &r->left[i];
+	for (size_t i = 0; i < r->left.n; i++) {
+		const struct left_budget *l = &r->left.budget[i];
 
 		buf_printf(b,
 			"%s{\"kind\":\"%s\",\"used\":%llu,\"of\":%llu,\"warn\":%s,\"spent\":%s,"
 			"\"reset\":%lld}",
 			i ? "," : "", limit_word(l->kind), (unsigned long long)l->used,
 			(unsigned long long)l->of, l->warn ? "true" : "false",
-			l->spent ? "true" : "false", (long long)r->anew_s);
+			l->spent ? "true" : "false", (long long)r->left.anew_s);
 	}
 	buf_addc(b, ']');
 }

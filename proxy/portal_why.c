@@ -4,7 +4,7 @@
  */
 #include "explain.h"
 #include "portal_pages.h"
-#include "standing.h"
+#include "quota.h"
 
 #include <string.h>
 
@@ -21,21 +21,14 @@ struct why {
 	enum condition tried[POLICY_RULES_MAX];
 };
 
-/* How the person stands under the rule that the policy asks about. */
+/* How the person stands under the rule that the policy asks about; nothing is taken. */
 static bool tell_standing(const struct portal *p, const struct why *w, struct facts *f)
 {
-	const struct standing_entry *e;
-	struct rule_view rule;
+	int64_t until_s = INT64_MAX;
 
-	if (w->v.decision != DECISION_NEED || w->v.need != NEED_ACK ||
-		f->standings == POLICY_STANDINGS_MAX)
-		return false;
-	snapshot_rule(p->policy, (size_t)w->v.rule, &rule);
-	e = portal_standing(p, &rule);
-	f->standing[f->standings++] = (struct standing_facts){.rule = (uint16_t)w->v.rule,
-		.asked_ack = true,
-		.acked = *p->c->access.person && e && standing_acked(e, f->now_s)};
-	return true;
+	return w->v.decision == DECISION_NEED &&
+	       (w->v.need == NEED_ACK || w->v.need == NEED_LIMIT) &&
+	       quota_look(p->c->w, p->policy, p->c->access.person, &w->v, f, &until_s);
 }
 
 static void evaluate(const struct portal *p, struct why *w)
@@ -48,7 +41,6 @@ static void evaluate(const struct portal *p, struct why *w)
 	facts.port = w->port;
 	facts.address_state = w->host.literal ? ADDRESS_KNOWN : ADDRESS_OUTSIDE;
 	facts.address = w->host.addr;
-	facts.limits_unspent = true;
 	facts.observe_all = worker_observes(p->c->w);
 	w->trace = (struct trace){.cap = POLICY_RULES_MAX, .v = w->tried};
 	do

@@ -76,7 +76,7 @@ class Summary:
 
     def on_access(self, r):
         what = r["verdict"]
-        if what == "deny" and r["reason"] == "limit":
+        if what == "deny" and r["reason"] in ("limit", "minutes-spent", "bytes-spent", "tunnels-open"):
             what = "limit"
         self.count(r, what, 1 if r["n"] is None else r["n"])
 

@@ -51,6 +51,12 @@ static const struct {
 	{"{\"k\":\"mark\",\"t\":1,\"day\":\"2026-11-23\",\"what\":\"start\"}", ""},
 	{"{\"k\":\"mark\",\"t\":1,\"day\":\"2026-11-23\",\"what\":\"alarm\",\"n\":3}", ""},
 	{"{\"k\":\"person\",\"t\":1,\"day\":\"2026-11-23\",\"user\":\"u1\"}", ""},
+	{"{\"k\":\"access\",\"t\":1,\"day\":\"2026-11-23\",\"verdict\":\"deny\",\"reason\":\"bytes-"
+	 "spent\"}",
+		"day [\"limit\"," NOBODY " 1"},
+	{"{\"k\":\"access\",\"t\":1,\"day\":\"2026-11-23\",\"verdict\":\"deny\",\"reason\":"
+	 "\"coach\"}",
+		"day [\"deny\"," NOBODY " 1"},
 	{"{\"k\":\"ack\",\"t\":1,\"day\":\"2026-11-23\",\"user\":\"u1\",\"rule\":\"video\","
 	 "\"purpose\":\"casework\",\"until\":2}",
 		"day [\"ack\",\"u1\",\"\",\"\",\"\",\"video\",\"casework\"] 1"},
