@@ -24,19 +24,6 @@ static bool becomes_tunnel(const struct request *rq)
 /* --- asking -----------------------------------------------------------------------------------
  */
 
-/* What is known of that rule's standing, made if there is nothing; NULL: more rules than the facts
- * hold. */
-static struct standing_facts *facts_for(struct facts *f, int32_t rule)
-{
-	for (size_t i = 0; i < f->standings; i++)
-		if (f->standing[i].rule == rule)
-			return &f->standing[i];
-	if (f->standings == POLICY_STANDINGS_MAX)
-		return NULL;
-	f->standing[f->standings] = (struct standing_facts){.rule = (uint16_t)rule};
-	return &f->standing[f->standings++];
-}
-
 static void look_at_ack(struct worker *w, const char *person, struct span rule, int64_t now_s,
 	struct standing_facts *st, int64_t *until_s)
 {
@@ -146,7 +133,7 @@ static void ask_limit(struct conn *c, const struct rule_view *rule, struct stand
 bool quota_ask(struct conn *c, const struct verdict *v)
 {
 	struct facts *f = &c->rq->facts;
-	struct standing_facts *st = facts_for(f, v->rule);
+	struct standing_facts *st = facts_standing(f, (size_t)v->rule);
 	struct rule_view rule;
 
 	if (!st)
@@ -190,7 +177,7 @@ static void look_at_limits(struct worker *w, const char *person, const struct ru
 bool quota_look(struct worker *w, const struct snapshot *p, const char *person,
 	const struct verdict *v, struct facts *f, int64_t *until_s)
 {
-	struct standing_facts *st = facts_for(f, v->rule);
+	struct standing_facts *st = facts_standing(f, (size_t)v->rule);
 	struct rule_view rule;
 
 	if (!st)
