@@ -3,6 +3,7 @@
 #   make run        a private Redis and the proxy on loopback, with two demonstration accounts
 #   make asan tsan  the same tests under sanitizers  make fuzz    each fuzzer FUZZ_SECONDS long
 #   make lint format bench install               make deb     Debian packages into build/deb
+#   make faults     stile-proxy with memory that runs short, for tests/scenario/test_memory_short.py
 
 VERSION     = 0.1.0
 BUILD      ?= build
@@ -80,6 +81,13 @@ $(BUILD)/stile-policy: LIBS_crypt = -lcrypt
 $(BUILD)/stile-report: $(ADMIN_REPORT_O) $(ADMIN_BOTH_O) $(LIB_audit)
 	$(call Q,LD   $@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(EXT_audit)
 
+# the same program with memory that runs short at random: tests/faults/fail_alloc.c
+FAULTS = malloc calloc realloc strdup loop_run ship_step
+$(BUILD)/faults/stile-proxy: tests/faults/fail_alloc.c $(BUILD)/proxy/main.o $(LIB_proxy)
+	@mkdir -p $(@D)
+	$(call Q,LD   $@)$(CC) $(CFLAGS_ALL) $(FAULTS:%=-Wl,--wrap=%) -o $@ $^ $(LDFLAGS_ALL) $(EXT_proxy)
+faults: $(BUILD)/faults/stile-proxy
+
 folder = $(firstword $(subst /, ,$(1)))
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -125,7 +133,7 @@ check: all unit layers scenario
 built: all $(UNIT)
 layers: all
 	@BUILD=$(BUILD) $(PYTHON) -m pytest -q -rs -p no:cacheprovider tests/checks
-scenario: all
+scenario: all faults
 	@BUILD=$(BUILD) $(PYTHON) -m pytest -q -rs -p no:cacheprovider tests/scenario
 asan:
 	@$(MAKE) --no-print-directory BUILD=build-asan OPT="-O1 -g" \
@@ -198,5 +206,5 @@ clean:
 	rm -rf build build-asan build-tsan build-fuzz
 
 -include $(shell find $(BUILD) -path $(BUILD)/deb -prune -o -name '*.d' -print 2>/dev/null)
-.PHONY: all built unit fuzzers fuzz check layers scenario asan tsan lint format clean run bench install deb
+.PHONY: all faults built unit fuzzers fuzz check layers scenario asan tsan lint format clean run bench install deb
 .SECONDARY:

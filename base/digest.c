@@ -37,17 +37,16 @@ struct digest *digest_new(void)
 		OSSL_PARAM_construct_end(),
 	};
 
-	must(d);
+	if (!d)
+		return NULL;
 	d->md = EVP_MD_fetch(NULL, "SHA256", NULL);
-	must(d->md);
 	d->md_ctx = EVP_MD_CTX_new();
-	must(d->md_ctx);
 	d->mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-	must(d->mac);
-	d->mac_ctx = EVP_MAC_CTX_new(d->mac);
-	must(d->mac_ctx);
-	must(EVP_MAC_CTX_set_params(d->mac_ctx, params));
-	return d;
+	d->mac_ctx = d->mac ? EVP_MAC_CTX_new(d->mac) : NULL;
+	if (d->md && d->md_ctx && d->mac_ctx && EVP_MAC_CTX_set_params(d->mac_ctx, params))
+		return d;
+	digest_free(d);
+	return NULL;
 }
 
 void digest_free(struct digest *d)

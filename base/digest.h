@@ -11,6 +11,7 @@
 
 struct digest;
 
+/* NULL: no memory. */
 struct digest *digest_new(void);
 void digest_free(struct digest *d);
 /* Hash of the parts put end to end. Aborts if libcrypto fails: there is no sensible way on. */

@@ -240,6 +240,8 @@ static bool parts(struct bundle *b, struct err *e)
 	if (!b->policy)
 		return false;
 	d = digest_new();
+	if (!d)
+		return err_set(e, "out of memory");
 	digest_sha256(d, &data, 1, hash);
 	digest_free(d);
 	hex_encode(hash, sizeof hash, b->digest);

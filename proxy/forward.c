@@ -87,25 +87,29 @@ static void request_head(const struct head_request *h, struct buf *b)
 	buf_adds(b, "\r\n");
 }
 
-/* Body bytes that came with the head; what lies behind the body stays for the next request. */
-static bool early_body(struct conn *c)
+/* Body bytes that came with the head; what lies behind the body stays for the next request.
+ * END_DONE: fine. */
+static enum end_reason early_body(struct conn *c)
 {
 	struct request *rq = c->rq;
 	char *p = rq->bytes + rq->head.size;
 	size_t n = rq->n - rq->head.size, used = 0;
 	enum body_answer a = body_take(&rq->up_body, span_of(p, n), &used);
 
-	if (a == BODY_BAD || !flow_put(&c->up, p, used))
-		return false;
+	if (a == BODY_BAD)
+		return END_CLIENT_BAD;
+	if (!flow_put(&c->up, p, used))
+		return END_NO_MEMORY;
 	memmove(p, p + used, n - used);
 	rq->n -= used;
 	c->up.ended = a == BODY_DONE;
-	return true;
+	return END_DONE;
 }
 
 enum step forward_start(struct conn *c)
 {
 	struct request *rq = c->rq;
+	enum end_reason why;
 	struct buf b;
 	bool ok;
 
@@ -122,8 +126,9 @@ enum step forward_start(struct conn *c)
 	if (!ok)
 		return reply_failure(c, 503, END_NO_MEMORY);
 	body_start(&rq->up_body, rq->head.body, rq->head.length);
-	if (!early_body(c))
-		return reply_failure(c, 400, END_CLIENT_BAD);
+	why = early_body(c);
+	if (why != END_DONE)
+		return reply_failure(c, why == END_CLIENT_BAD ? 400 : 503, why);
 	c->up.body = &rq->up_body;
 	rejudge_forget(c); /* a second try leads to another address */
 	if (!rejudge_watch(c))
@@ -195,7 +200,7 @@ static void response_head(struct conn *c, const struct head_response *r, struct 
 	buf_adds(b, "\r\n");
 }
 
-/* 1: more; 0: nothing now; -1: closed; -2: failed; -3: no memory or too large. */
+/* 1: more; 0: nothing now; -1: closed; -2: failed; -3: too large; -4: no memory. */
 static int receive(struct conn *c)
 {
 	struct request *rq = c->rq;
@@ -203,10 +208,13 @@ static int receive(struct conn *c)
 
 	if (rq->answer_n == rq->answer_cap) {
 		size_t cap = rq->answer_cap ? rq->answer_cap * 2 : 4096;
-		char *grown = cap <= 2 * HEAD_MAX ? realloc(rq->answer, cap) : NULL;
+		char *grown;
 
-		if (!grown)
+		if (cap > 2 * HEAD_MAX)
 			return -3;
+		grown = realloc(rq->answer, cap);
+		if (!grown)
+			return -4;
 		rq->answer = grown;
 		rq->answer_cap = cap;
 	}
@@ -345,6 +353,8 @@ static enum step await_answer(struct conn *c)
 	}
 	if (got == -1)
 		return origin_failed(c, rq->answer_n ? END_ORIGIN_SHORT : END_ORIGIN_CLOSED);
+	if (got == -4)
+		return fail(c, 503, END_NO_MEMORY);
 	if (got < 0)
 		return origin_failed(c, got == -2 ? END_ORIGIN_BROKE : END_ORIGIN_BAD);
 	return STEP_WAIT;

@@ -424,11 +424,16 @@ struct identity_checker *identity_new(const struct identity_options *o, struct e
 	c->o = *o;
 	c->o.queue = o->queue ? o->queue : QUEUE;
 	c->cache = authcache_at(o->cache);
-	c->digest = digest_new();
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_cond_init(&c->wake, NULL);
 	loop_init(&c->done_ev, o->loop, c->done_fd, LOOP_READ | LOOP_PERSIST, on_done, c);
 	loop_add(&c->done_ev, -1);
+	c->digest = digest_new();
+	if (!c->digest) {
+		err_set(e, "identity: out of memory");
+		identity_free(c);
+		return NULL;
+	}
 	while (c->n_threads < threads && c->n_threads < THREADS_MAX)
 		if (!start_thread(c)) {
 			err_set(e, "identity: cannot start a thread");

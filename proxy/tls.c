@@ -108,6 +108,8 @@ static bool set_tickets(SSL_CTX *ctx, const uint8_t *secret)
 	uint8_t keys[3 * SHA256_LEN];
 	bool ok;
 
+	if (!d)
+		return false;
 	for (char part = 0; part < 3; part++) {
 		struct span parts[] = {SPAN("stile session tickets "), span_of(&part, 1)};
 

@@ -106,6 +106,11 @@ struct usage *usage_open(void *shared, size_t size, unsigned worker, struct err 
 	u->boot = usage_boot(s);
 	u->dir = -1;
 	u->digest = digest_new();
+	if (!u->digest) {
+		err_set(e, "usage: out of memory");
+		usage_close(u);
+		return NULL;
+	}
 	for (uint32_t i = 0; i < USAGE_ALL; i++)
 		u->emission[i].u = u;
 	return u;
