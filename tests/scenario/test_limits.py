@@ -1,5 +1,5 @@
 """Limits that hold, also in open tunnels: each kind, each thing that may happen once it is spent, and clocks of all sorts."""
-import threading
+import random, sys, threading
 import pytest
 from harness import *
 from peer import Peer, Tunnel
@@ -577,3 +577,94 @@ def test_ctl_shows_and_grants(stile, clock):
     (rule,) = json.loads(ctl(s, "limits", "ben", "--json").stdout)["rules"]
     assert rule["minutes"] == {"used": 3, "limit": 1, "granted": 2}, rule
     assert rule["bytes"]["granted"] == 500 << 20 and s.open().status == 429
+
+
+# --- many people ---------------------------------------------------------------------------------------
+
+
+def crowd(folder, started, people):
+    """All of them with one password, whose hash is cheap to check."""
+    s = Stile(folder, policy=policy('minutes = 600; bytes = "1 TB"; tunnels = 100;'), names=HOSTS, users=("u0",), workers=2,
+              more='timeouts = { drain = "2s"; };')
+    hash_ = run("perl", "-e", "print crypt('pw', '$2b$04$' . 'stile' x 4 . 'st')").stdout
+    assert hash_.startswith("$2b$04$")
+    (s.d / "users").write_text("".join(f"u{i}:{hash_}\n" for i in range(people)))
+    return started(s)
+
+
+def load(folder, s, people, tunnels, seconds):
+    out = folder / "load.json"
+    p = subprocess.Popen([sys.executable, str(pathlib.Path(__file__).with_name("load.py")), str(s.port), str(people), str(tunnels),
+                          str(seconds), str(out)])
+    return p, out
+
+
+def usage_of(s):
+    """Sums by person and service, and the core bytes of each minute, from the journal by these tests' own reader."""
+    sums, minutes = {}, {}
+    for r in s.journal_records():
+        if r["k"] != "usage" or not r["user"]:
+            continue
+        key = r["user"], r["service"]
+        a = sums.setdefault(key, [0, 0])
+        a[0], a[1] = a[0] + (r["up"] or 0), a[1] + (r["down"] or 0)
+        if r["service"]:
+            m = minutes.setdefault((*key, r["minute"]), [0, 0])
+            m[0], m[1] = m[0] + (r["core_up"] or 0), m[1] + (r["core_down"] or 0)
+    return sums, minutes
+
+
+SERVICE = {"www.facebook.com": "facebook", "www.instagram.com": "instagram", "other.example": None}
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_thousand_people(folder, started, killed):
+    """What the load generator counted is what the journal and the limits count: bytes exactly, minutes minute by minute. Where
+    workers are killed, a tunnel that was cut may differ by what was under way; all others may not."""
+    people = 1000 if not killed else 300
+    s = crowd(folder, started, people)
+    p, out = load(folder, s, people, 3, 25)
+    if killed:
+        kept = s.children()["worker"][0]  # its tunnels have to be exact
+        for _ in range(4):
+            time.sleep(random.uniform(3, 5))
+            os.kill(next(pid for pid in s.children()["worker"] if pid != kept), signal.SIGKILL)
+            wait_for("a successor", lambda: len(s.children().get("worker", [])) == 2)
+    assert p.wait(120) == 0
+    counted = json.loads(out.read_text())
+    time.sleep(1)
+    name = {}  # of a few, the pseudonym: the rest is compared as a multiset
+    shown = {u: json.loads(ctl(s, "limits", u, "--json").stdout) for u in (f"u{i}" for i in range(0, people, people // 50))}
+    s.stop()
+    sums, minutes = usage_of(s)
+    active = {}
+    for (user, service, minute), (up, down) in minutes.items():
+        if up + down >= 16384 and up >= 2048:
+            active.setdefault(user, set()).add(minute)
+    slack = {}
+    expected = {}
+    for u, hosts in counted.items():
+        for host, tunnels in hosts.items():
+            a = expected.setdefault((u, SERVICE[host]), [0, 0])
+            for up, down, whole in tunnels:
+                a[0], a[1] = a[0] + up, a[1] + down
+                slack[u, SERVICE[host]] = slack.get((u, SERVICE[host]), 0) + (not whole)
+    for u, view in shown.items():
+        who = view["person"]
+        (rule,) = view["rules"]
+        for service in ("facebook", "instagram", None):
+            mine, theirs = sums.get((who, service), [0, 0]), expected[u, service]
+            cut = slack[u, service]
+            assert killed or cut == 0
+            assert abs(mine[0] - theirs[0]) <= cut * 3008 and abs(mine[1] - theirs[1]) <= cut * 20000, (u, service, mine, theirs, cut)
+        limits = sum(sum(sums.get((who, x), [0, 0])) for x in ("facebook", "instagram"))
+        cuts = slack[u, "facebook"] + slack[u, "instagram"]
+        assert abs(rule["bytes"]["used"] - limits) <= cuts * 23008, (u, rule, limits)
+        assert rule["minutes"]["used"] == len(active.get(who, ())), (u, rule, active.get(who))
+    if not killed:  # everybody, without knowing who is who
+        for service in ("facebook", "instagram", None):
+            assert sorted(v for k, v in sums.items() if k[1] == service) == sorted(v for k, v in expected.items() if k[1] == service)
+    whole = [k for k in expected if not slack[k]]
+    assert len(whole) > len(expected) / 10
+    print(f"{len(expected)} sums of {people} people, {len(whole)} of them exact by their nature; "
+          f"{sum(map(sum, expected.values()))} bytes; {sum(len(v) for v in active.values())} active minutes")
