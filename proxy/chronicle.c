@@ -260,6 +260,11 @@ void chronicle_coverage(const struct chronicle *c, uint64_t *recorded, uint64_t 
 		*recorded = *passed;
 }
 
+const char *chronicle_chain(const struct chronicle *c)
+{
+	return journal_chain(c->journal);
+}
+
 uint64_t chronicle_lost(const struct chronicle *c)
 {
 	return journal_lost(c->journal);

@@ -14,6 +14,8 @@ struct chronicle;
 /* `dir`: descriptor of the master's journal folder; stays the caller's. `b` must outlive the
  * chronicle or be replaced through chronicle_policy. */
 struct chronicle *chronicle_open(int dir, const struct bundle *b, struct err *e);
+/* The node's own chain, that of this start. */
+const char *chronicle_chain(const struct chronicle *c);
 /* A policy came into force. */
 void chronicle_policy(struct chronicle *c, const struct bundle *b);
 /* Call every second: checkpoints when a minute is over, marks a clock that stepped. */

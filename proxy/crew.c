@@ -37,6 +37,8 @@ bool crew_start(struct master *m, struct child *c)
 		fds[n++] = m->shipper_fd;
 		fds[n++] = m->standing_fd;
 		setup.boot = m->boot;
+		if (m->chronicle)
+			memcpy(setup.chain, chronicle_chain(m->chronicle), sizeof setup.chain);
 		memcpy(setup.text, m->node_id, sizeof m->node_id);
 	} else {
 		fds[n++] = m->usage_fd;

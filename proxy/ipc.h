@@ -57,11 +57,11 @@ struct ipc_message {
 	uint32_t index;	     /* of the worker */
 	uint32_t generation; /* of the bundle */
 	uint32_t n_listen;
-	uint32_t workers;  /* how many share the memory */
-	bool full;	   /* the journal's folder has reached its bound */
-	uint32_t uid, gid; /* SETUP: to become, where the child is root */
-	uint64_t boot;	   /* SETUP: of the usage memory */
-	char chain[CHAIN_NAME_LEN + 1];
+	uint32_t workers;		/* how many share the memory */
+	bool full;			/* the journal's folder has reached its bound */
+	uint32_t uid, gid;		/* SETUP: to become, where the child is root */
+	uint64_t boot;			/* SETUP: of the usage memory */
+	char chain[CHAIN_NAME_LEN + 1]; /* SETUP of the shipper: the node's own */
 	struct chain_tip tip;
 	uint64_t observe_until_ms; /* monotonic, which all processes of a host share */
 	struct ship_figures ship;

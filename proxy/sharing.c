@@ -9,6 +9,7 @@
 #include "log.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 void sharing_day(const struct sharing *s, int64_t wall_ms, struct local_day *out)
@@ -210,6 +211,7 @@ struct sharing *sharing_new(const struct sharing_options *o, struct err *e)
 		return NULL;
 	}
 	s->o = *o;
+	snprintf(s->chain, sizeof s->chain, "%s", o->chain);
 	s->door = (struct totals_door){s, start_of, next, told, mark_all, take, known};
 	s->began_ms = clock_mono_ms();
 	sharing_day(s, now_ms, &s->day);

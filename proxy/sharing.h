@@ -14,9 +14,10 @@ struct sharing;
 struct sharing_options {
 	struct standing *standing;
 	unsigned workers;
-	int root;      /* the journal's folder; stays the caller's */
-	uint64_t boot; /* of the usage that is counted as it is made (usage_boot) */
-	bool alone;    /* there is no Redis: own totals are all there are */
+	int root;	   /* the journal's folder; stays the caller's */
+	uint64_t boot;	   /* of the usage that is counted as it is made (usage_boot) */
+	const char *chain; /* the node's own, of this start: grants in it are counted already */
+	bool alone;	   /* there is no Redis: own totals are all there are */
 	const struct snapshot *policy;
 };
 

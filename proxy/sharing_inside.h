@@ -2,11 +2,13 @@
 #ifndef STILE_SHARING_INSIDE_H
 #define STILE_SHARING_INSIDE_H
 
+#include "chain.h"
 #include "sharing.h"
 #include "today.h"
 
 struct sharing {
 	struct sharing_options o;
+	char chain[CHAIN_NAME_LEN + 1];
 	struct totals_door door;
 	struct local_day day; /* of the walk */
 	uint32_t cursor;

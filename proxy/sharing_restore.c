@@ -32,16 +32,16 @@ static bool wants(void *arg, struct span rule)
 	return rule_of(arg, rule, &r) && (r.limits.minutes || r.limits.bytes || r.remember_s);
 }
 
-/* The boot stands last in the slot: "<worker>-<number>-<boot>". */
+/* What was counted as it was made: grants in the node's own chain of this start, and usage of this
+ * boot, which stands last in the slot: "<worker>-<number>-<boot>". */
 static bool counted(void *arg, const struct record *r, const char *chain)
 {
 	const struct sharing *s = arg;
 	struct span slot = record_get(r, FIELD_SLOT);
 	char boot[24];
 
-	(void)chain;
 	snprintf(boot, sizeof boot, "-%016" PRIx64, s->o.boot);
-	return span_ends(slot, span_str(boot));
+	return strcmp(chain, s->chain) == 0 || span_ends(slot, span_str(boot));
 }
 
 static uint32_t purpose(void *arg, struct span rule, struct span text)

@@ -246,7 +246,7 @@ static bool open_shipper(
 static bool set_up(
 	struct shipping *s, const struct ipc_message *m, const int *fds, size_t n, struct err *e)
 {
-	struct sharing_options share = {.workers = m->workers, .boot = m->boot};
+	struct sharing_options share = {.workers = m->workers, .boot = m->boot, .chain = m->chain};
 
 	if (m->type != IPC_SETUP || n != 5)
 		return err_set(e, "the master's set-up message is malformed");
