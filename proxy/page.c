@@ -35,7 +35,7 @@ const char page_style[] =
 "svg.bar{display:block;width:100%;height:.8rem;margin:.35rem 0}\n"
 ".bar .of{fill:var(--bg);stroke:var(--edge)}\n"
 ".bar .is{fill:var(--bar)}\n"
-".bar .at{stroke:var(--mark);stroke-width:2}\n"
+".bar .at{stroke:var(--fg);stroke-width:2}\n"
 "form p{margin:.8rem 0}\n"
 "fieldset{border:1px solid var(--edge);border-radius:.4rem;margin:1rem 0;padding:.5rem 1rem .8rem}\n"
 "legend{font-weight:600;padding:0 .35rem}\n"
@@ -51,7 +51,7 @@ const char page_style[] =
 "footer{max-width:48rem;margin:0 auto;padding:0 1.25rem 2rem;color:var(--soft);font-size:.85rem}\n"
 "@media (max-width:30rem){dl{grid-template-columns:1fr;gap:0}dd{margin:0 0 .4rem}h1{font-size:1.45rem}}\n"
 "@page{size:A4;margin:16mm}\n"
-"@media print{:root{color-scheme:light}body{font-size:10pt}main,footer{max-width:none;padding:0}nav,form{display:none}"
+"@media print{:root{color-scheme:light;font-size:10pt}body{font-size:10pt}main,footer{max-width:none;padding:0}nav,form{display:none}"
 "h2{break-after:avoid}ul.cards>li,dl,.say{break-inside:avoid}.bar .is{print-color-adjust:exact;-webkit-print-color-adjust:exact}}\n";
 /* clang-format on */
 

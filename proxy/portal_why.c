@@ -107,7 +107,7 @@ static void coach_link(struct portal *p, const struct why *w)
 	buf_adds(b, "&amp;host=");
 	portal_host_text(&w->host, w->port, w->plain, &host);
 	form_encode(b, buf_spanof(&host));
-	buf_adds(b, "\">Read and accept the code of conduct</a>; then it opens.</p>\n");
+	buf_adds(b, "\">Read and accept the code of conduct</a></p>\n");
 	buf_free(&host);
 }
 

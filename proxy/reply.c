@@ -137,7 +137,7 @@ static void more(const struct conn *c, const struct reply *r, struct buf *b)
 		buf_adds(b, "&amp;host=");
 		put_host(c, b);
 		buf_adds(b,
-			"\">Read and accept the code of conduct</a>; then the page opens.</p>\n");
+			"\">Read and accept the code of conduct</a></p>\n");
 	}
 	buf_printf(b, "<p><a href=\"http://%s/why?host=", portal);
 	put_host(c, b);

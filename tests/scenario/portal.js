@@ -63,6 +63,9 @@ async function tries(p, url) {
   out.opened = { url: p.url(), text: await p.locator('body').innerText() };
   await look(b, p, 'after', plan.pages[0][1], out);
   await p.goto(plan.pages[0][1]);
+  await p.emulateMedia({ media: 'print' });
+  await p.setViewportSize({ width: 670, height: 1000 }); // A4 within its margins
+  await p.screenshot({ path: `${plan.folder}/printed-light-670.png`, fullPage: true });
   await p.pdf({ path: `${plan.folder}/page.pdf`, preferCSSPageSize: true });
   await b.close();
   console.log(JSON.stringify(out));

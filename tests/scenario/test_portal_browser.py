@@ -17,7 +17,7 @@ rules = (
   { name = "gambling"; to = [".casino.example"]; action = "deny"; message = "Not on the council's network."; owner = "Head of Legal"; },
   { name = "campaigns"; roles = ["comms"]; to = ["instagram", ".origin.example"]; action = "coach"; remember = "4h";
     purposes = ["public campaigns", "answers to residents"]; message = "Social media is open for the council's work.";
-    owner = "Head of Communications"; limits = { minutes = 90; bytes = "2 GB"; tunnels = 40; warn = 80; when_spent = "deny"; }; },
+    owner = "Head of Communications"; limits = { minutes = 90; bytes = "3 MB"; tunnels = 40; warn = 80; when_spent = "deny"; }; },
   { name = "staff-lunch"; roles = ["staff"]; to = ["#social"]; schedule = "lunch"; action = "allow"; purpose = "keeping up with what is said";
     owner = "Head of Human Resources"; limits = { minutes = 30; requests = "600/min"; }; },
   { name = "staff-other"; roles = ["staff"]; to = ["#video"]; schedule = "rest"; action = "allow"; record = "host"; },
@@ -30,7 +30,7 @@ def test_coached_in_a_browser(folder, started):
     ca = Authority(folder)
     origin = started(Nginx(folder, ca, names=["www.origin.example"]))
     (origin.www / "page.html").write_text("<!doctype html><title>A page</title><p>Here it is.")
-    (origin.www / "index.html").write_text("<!doctype html><title>A page</title><p>Here it is.")
+    (origin.www / "index.html").write_text(f"<!doctype html><title>A page</title><p>Here it is.<!-- {os.urandom(1_300_000).hex()} -->")
     s = started(Stile(folder, policy=POLICY_OFFICE, names=["www.origin.example", "www.tiktok.com"], workers=2))
     home = folder / "home"
     trust(home, ca.ca)
@@ -54,6 +54,7 @@ def test_coached_in_a_browser(folder, started):
     assert "Whom to ask" in seen["pages"]["refusal"]["text"] and "Read and accept the code of conduct" in seen["pages"]["refusal-coach"]["text"]
     assert "It holds until" in seen["accepted"] and seen["opened"]["url"] == secure and "Here it is." in seen["opened"]["text"]
     assert "accepted for answers to residents, until" in seen["pages"]["after"]["text"]
+    assert "80 % and more are gone" in seen["pages"]["after"]["text"]
     s.stop()
     records = s.journal_records()
     ack, = [r for r in records if r["k"] == "ack"]
