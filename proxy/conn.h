@@ -189,6 +189,8 @@ enum step decide_step(struct conn *c);
 enum step decide_login(struct conn *c); /* checks the login, or asks for one */
 enum step decide_identified(struct conn *c);
 enum step decide_login_late(struct conn *c);
+/* For identity_options: has this client guesses left? */
+bool decide_may_hash(void *conn, struct span user);
 enum step decide_resolved(struct conn *c);
 
 /* ledger.c: what is written down */

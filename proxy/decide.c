@@ -5,6 +5,7 @@
 #include "conn.h"
 
 #include "clock.h"
+#include "guesses.h"
 
 #include <string.h>
 
@@ -38,10 +39,19 @@ static enum step identified(struct conn *c)
 	case IDENTITY_WRONG:
 	case IDENTITY_MALFORMED:
 		return reply_challenge(c, true);
+	case IDENTITY_GUESSES:
+		return reply_refuse(c, REASON_LOGIN_GUESSES);
 	case IDENTITY_BUSY:
 		break;
 	}
 	return reply_refuse(c, REASON_LOGIN_BUSY);
+}
+
+bool decide_may_hash(void *arg, struct span user)
+{
+	struct conn *c = arg;
+
+	return guesses_left(c->w->usage, &c->client, user, &c->rq->verdict.retry_s);
 }
 
 static void on_identity(void *arg, enum identity_result r, struct span user)
@@ -51,6 +61,8 @@ static void on_identity(void *arg, enum identity_result r, struct span user)
 	c->rq->check = NULL;
 	c->rq->identity_result = r;
 	c->rq->noted = NOTED_OK;
+	if (r == IDENTITY_WRONG)
+		guesses_count(c->w->usage, &c->client, user);
 	if (r == IDENTITY_OK && !span_copy(user, c->rq->user, sizeof c->rq->user))
 		c->rq->identity_result = IDENTITY_MALFORMED;
 	conn_step(c);

@@ -69,3 +69,18 @@ bool gcra_take(struct gcra_cell *cells, size_t n, uint64_t tag, const struct rat
 	} while (!atomic_compare_exchange_weak(&c->paid_us, &paid, from + step));
 	return true;
 }
+
+bool gcra_spent(const struct gcra_cell *cells, size_t n, uint64_t tag,
+	const struct rate_limit *limit, uint64_t now_us, uint32_t *retry_s)
+{
+	uint64_t credit = limit->interval_us * limit->burst, paid = 0;
+
+	*retry_s = 0;
+	for (size_t i = 0; i < GCRA_PROBES && limit->interval_us; i++)
+		if (atomic_load(&cells[(tag + i) % n].tag) == tag)
+			paid = atomic_load(&cells[(tag + i) % n].paid_us);
+	if (paid <= now_us + credit)
+		return false;
+	*retry_s = seconds(paid - now_us - credit);
+	return true;
+}

@@ -24,4 +24,8 @@ struct gcra_cell {
 bool gcra_take(struct gcra_cell *cells, size_t n, uint64_t tag, const struct rate_limit *limit,
 	uint64_t now_us, uint32_t *retry_s);
 
+/* Would the next take be refused? Takes nothing; *retry_s as above. */
+bool gcra_spent(const struct gcra_cell *cells, size_t n, uint64_t tag,
+	const struct rate_limit *limit, uint64_t now_us, uint32_t *retry_s);
+
 #endif

@@ -510,6 +510,10 @@ static bool check(struct identity_checker *c, const struct credentials *k,
 	j = find_job(c, mac, known);
 	if (j)
 		return !wait_for(j, fn, arg, handle);
+	if (c->o.may_hash && !c->o.may_hash(arg, span_str(k->user))) {
+		*result = IDENTITY_GUESSES;
+		return true;
+	}
 	j = new_job(c, k, hash, mac, known);
 	if (!j)
 		return true;

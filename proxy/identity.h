@@ -48,13 +48,15 @@ struct identity_options {
 	unsigned cache_ms; /* how long a success counts: minutes; 0: not at all */
 	unsigned threads;  /* 0: 1 */
 	unsigned queue;	   /* checks that may wait; 0: 64 */
+	bool (*may_hash)(void *arg, struct span user); /* arg: of the check; NULL: always */
 };
 
 enum identity_result {
 	IDENTITY_OK,
 	IDENTITY_WRONG,	    /* unknown user or wrong password: the two cannot be told apart */
 	IDENTITY_MALFORMED, /* not Basic, not base64, no colon, too long */
-	IDENTITY_BUSY	    /* the queue is full */
+	IDENTITY_BUSY,	    /* the queue is full */
+	IDENTITY_GUESSES    /* may_hash said no */
 };
 /* The user's span is valid for the call. */
 typedef void identity_fn(void *arg, enum identity_result r, struct span user);

@@ -148,7 +148,7 @@ static void slot_add(struct usage_slot *s, const struct figures *f)
 	plus(&s->n, f->n);
 }
 
-static uint64_t hash_of(struct usage *u, const struct span *parts, size_t n)
+static uint64_t hash_of(const struct usage *u, const struct span *parts, size_t n)
 {
 	uint8_t h[SHA256_LEN];
 	uint64_t key;
@@ -539,11 +539,24 @@ size_t usage_inherit(struct usage *u, struct journal *j, int dir, usage_day_fn *
 /* --- rates
  * ---------------------------------------------------------------------------------------- */
 
-bool usage_rate_take(struct usage *u, struct span person, struct span rule,
-	const struct rate_limit *limit, uint64_t now_us, uint32_t *retry_s)
+static uint64_t rate_tag(const struct usage *u, struct span person, struct span rule)
 {
 	struct span parts[] = {person, span_of("", 1), rule};
 	uint64_t tag = hash_of(u, parts, 3);
 
-	return gcra_take(u->shared->cell, USAGE_CELLS, tag ? tag : 1, limit, now_us, retry_s);
+	return tag ? tag : 1;
+}
+
+bool usage_rate_take(struct usage *u, struct span person, struct span rule,
+	const struct rate_limit *limit, uint64_t now_us, uint32_t *retry_s)
+{
+	return gcra_take(
+		u->shared->cell, USAGE_CELLS, rate_tag(u, person, rule), limit, now_us, retry_s);
+}
+
+bool usage_rate_spent(const struct usage *u, struct span person, struct span rule,
+	const struct rate_limit *limit, uint64_t now_us, uint32_t *retry_s)
+{
+	return gcra_spent(
+		u->shared->cell, USAGE_CELLS, rate_tag(u, person, rule), limit, now_us, retry_s);
 }

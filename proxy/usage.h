@@ -92,5 +92,8 @@ size_t usage_inherit(struct usage *u, struct journal *j, int dir, usage_day_fn *
  * one clock for a rule. */
 bool usage_rate_take(struct usage *u, struct span person, struct span rule,
 	const struct rate_limit *limit, uint64_t now_us, uint32_t *retry_s);
+/* Would the next one be refused? As gcra_spent. */
+bool usage_rate_spent(const struct usage *u, struct span person, struct span rule,
+	const struct rate_limit *limit, uint64_t now_us, uint32_t *retry_s);
 
 #endif

@@ -473,8 +473,9 @@ static bool open_crowd(struct worker *w, int fd, struct err *e)
 
 static bool open_identity(struct worker *w, const struct bundle *b, int fd, struct err *e)
 {
-	struct identity_options o = {
-		.loop = w->loop, .cache_ms = (unsigned)b->settings->remember_ms};
+	struct identity_options o = {.loop = w->loop,
+		.cache_ms = (unsigned)b->settings->remember_ms,
+		.may_hash = decide_may_hash};
 
 	o.cache = map_shared(fd, identity_cache_size(), e);
 	memcpy(o.key, b->login_key, sizeof o.key);

@@ -275,22 +275,36 @@ def test_amplification(scene):
 
 
 def test_amplification_of_passwords(scene, folder, started):
-    """A wrong password costs a hash, and so does a right one the first time; a right one known costs next to nothing."""
+    """A wrong password costs a hash, which is slow by intention: guesses are bounded, of a user and of a client, and logins go on."""
     scene.proxy.stop()
     scene.proxy = started(Stile(folder, policy=POLICY_OPEN.replace('"all";', '"all"; roles = ["staff"];').replace(
-        "rules =", "roles: { staff = { everyone = true; }; };\nrules ="), users=("ben",), names=["a.example"], workers=1, more=MORE, name="login"))
+        "rules =", "roles: { staff = { everyone = true; }; };\nrules ="), users=("anna", "ben"), names=["a.example"], workers=1, more=MORE,
+        name="login"))
     scene.worker = scene.proxy.children()["worker"][0]
 
-    def spent(login, n):
-        start = cpu(scene)
-        for i in range(n):
-            with dial(scene) as c:
-                c.sendall(request(scene, more=f"Proxy-Authorization: Basic {base64.b64encode(login(i).encode()).decode()}\r\nConnection: close\r\n"))
-                assert status_of(to_end(c)[:12].decode()) == (200 if login(i).endswith("secret") else 407)
-        return (cpu(scene) - start) / n
+    def ask(login, source="127.0.0.1"):
+        with socket.create_connection(("127.0.0.1", scene.proxy.port), timeout=20, source_address=(source, 0)) as c:
+            more = f"Proxy-Authorization: Basic {base64.b64encode(login.encode()).decode()}\r\nConnection: close\r\n"
+            c.sendall(request(scene, more=more))
+            return to_end(c).decode("latin-1")
 
-    spent(lambda i: "ben:ben-secret", 5)
-    polite, wrong = spent(lambda i: "ben:ben-secret", N), spent(lambda i: f"ben:guess-{i}", 30)
-    nobody = spent(lambda i: f"nobody{i}:guess", 30)
-    print(f"CPU: a wrong password: {wrong / 1000:.0f} µs, of an unknown user: {nobody / 1000:.0f} µs, a polite request {polite / 1000:.0f} µs")
-    assert max(wrong, nobody) <= AMPLIFICATION * polite
+    def spent(logins):
+        start, heads = cpu(scene), [ask(login) for login in logins]
+        return (cpu(scene) - start) / len(heads), [status_of(h) for h in heads], heads[-1]
+
+    assert spent(["ben:ben-secret"] * 5)[1] == [200] * 5
+    polite = spent(["ben:ben-secret"] * N)[0]
+    hashed, statuses, _ = spent([f"ben:guess-{i}" for i in range(20)])
+    assert statuses == [407] * 20
+    refused, statuses, last = spent([f"ben:more-{i}" for i in range(N)])
+    assert statuses.count(429) > N - 10 and 1 <= int(re.search(r"Retry-After: (\d+)", last).group(1)) <= 6
+    print(f"CPU: a guess: {hashed / 1000:.0f} µs, one too many: {refused / 1000:.0f} µs, a polite request {polite / 1000:.0f} µs")
+    assert hashed <= AMPLIFICATION * polite and refused <= 10 * polite
+    # who is known goes on, another user from there, and the same user from elsewhere, too
+    assert status_of(ask("ben:ben-secret")) == 200
+    assert status_of(ask("anna:anna-secret")) == 200
+    assert status_of(ask("ben:typo", "127.0.0.9")) == 407
+    # many users from one client: bounded as well
+    nobody, statuses, _ = spent([f"nobody{i}:guess" for i in range(400)])
+    assert statuses[:200] == [407] * 200 and 429 in statuses[250:]
+    assert status_of(ask("nobody:guess", "127.0.0.9")) == 407

@@ -48,8 +48,14 @@ static void takes_follow_the_rate(void **state)
 		uint32_t retry = 0;
 
 		for (size_t k = 0; takes[i].expect[k]; k++) {
-			bool ok = gcra_take(
-				cells, CELLS, 7, &l, START + takes[i].at_ms[k] * 1000, &retry);
+			uint64_t now = START + takes[i].at_ms[k] * 1000;
+			uint32_t foretold;
+			bool spent = gcra_spent(cells, CELLS, 7, &l, now, &foretold);
+			bool ok = gcra_take(cells, CELLS, 7, &l, now, &retry);
+
+			if (spent == ok || foretold != retry)
+				fail_msg("%s: take %zu was foretold otherwise", takes[i].name,
+					k + 1);
 
 			if (ok != (takes[i].expect[k] == '+'))
 				fail_msg("%s: take %zu", takes[i].name, k + 1);
