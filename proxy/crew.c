@@ -4,6 +4,7 @@
 #include "log.h"
 #include "notify.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -144,8 +145,9 @@ static void say_death(const struct child *c, int status)
 	if (!crew_is_shipper(c))
 		snprintf(who, sizeof who, "worker %u", c->index);
 	if (WIFSIGNALED(status))
-		log_error("supervise", "%s was ended by signal %d; a successor follows", who,
-			WTERMSIG(status));
+		log_error("supervise", "%s was ended by signal %d%s; a successor follows", who,
+			WTERMSIG(status),
+			WTERMSIG(status) == SIGSYS ? " (a system call that it may not make)" : "");
 	else
 		log_error("supervise", "%s ended with status %d; a successor follows", who,
 			WEXITSTATUS(status));

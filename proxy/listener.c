@@ -17,6 +17,25 @@
 #define SAY_MS	    10000 /* between two lines about one shortage */
 #define PAUSE_MS    100
 
+/* between peers: silence before the first question, between questions, and how many stay unanswered
+ */
+#define KEEPALIVE_S	 300
+#define KEEPALIVE_NEXT_S 60
+#define KEEPALIVE_TRIES	 5
+
+/* Accepted sockets inherit it: a client that went without a word (asleep, unplugged) is noticed by
+ * the kernel, at no cost to us, long before a tunnel's idle time is over. */
+static bool watch_peers(int fd)
+{
+	static const int on = 1, first = KEEPALIVE_S, next = KEEPALIVE_NEXT_S,
+			 tries = KEEPALIVE_TRIES;
+
+	return setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on) == 0 &&
+	       setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &first, sizeof first) == 0 &&
+	       setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &next, sizeof next) == 0 &&
+	       setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &tries, sizeof tries) == 0;
+}
+
 int listener_open(const struct settings_address *at, struct err *e)
 {
 	struct sockaddr_storage sa;
@@ -25,7 +44,7 @@ int listener_open(const struct settings_address *at, struct err *e)
 	char text[ADDR_TEXT_MAX];
 
 	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
-		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0 &&
+		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0 && watch_peers(fd) &&
 		(at->addr.v4 || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0) &&
 		bind(fd, (struct sockaddr *)&sa, n) == 0 && listen(fd, BACKLOG) == 0)
 		return fd;

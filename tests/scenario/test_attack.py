@@ -222,6 +222,21 @@ def test_clients_that_vanish(scene):
         c.close()
 
 
+def test_the_kernel_asks_whether_silent_clients_are_there(scene):
+    """A client that is unplugged says nothing: the sockets of tunnels have the kernel's keep-alive timer running."""
+    c = dial(scene)
+    c.sendall(f"CONNECT a.example:{scene.origin.port} HTTP/1.1\r\nHost: a.example\r\n\r\n".encode())
+    assert status_of(c.recv(4096).decode()) == 200
+    ends = f"0100007F:{scene.proxy.port:04X} 0100007F:{c.getsockname()[1]:04X} 01"  # local, remote, ESTABLISHED (proc(5))
+
+    def timer():
+        line = next(l for l in pathlib.Path("/proc/net/tcp").read_text().splitlines() if ends in l)
+        return line.split(ends)[1].split()[1].split(":")
+    kind, left = wait_for("the timer of keep-alive runs", lambda: timer() if timer()[0] == "02" else None)
+    assert 0 < int(left, 16) <= 300 * os.sysconf("SC_CLK_TCK")
+    c.close()
+
+
 def test_amplification(scene):
     """Memory of a connection while it is held, and CPU time of what it takes to be refused, against a polite request."""
     def held(start_one):
