@@ -44,6 +44,13 @@ class Cluster:
             known(s)
         return s
 
+    def several(self, n, text, clock=None):
+        """All of them started before any is waited for: each is new to Redis, and waits to hear of the others."""
+        out = [self.started(self.node(text, clock, start=False)) for _ in range(n)]
+        for s in out:
+            known(s)
+        return out
+
     def open(self, s, host=HOSTS[0], user="ben"):
         t = Tunnel(s, host, self.peer, user)
         self.tunnels.append(t)
@@ -106,7 +113,7 @@ def use_steadily(t, stop):
 @pytest.mark.parametrize("n", [2, 3])
 def test_open_tunnels_on_all_nodes_pass_a_limit_by_no_more_than_stated(cluster, n):
     text = policy(f'bytes = "{LIMIT // 1_000_000} MB";')
-    nodes = [cluster.node(text) for _ in range(n)]
+    nodes = cluster.several(n, text)
     tunnels, stop = [cluster.open(s) for s in nodes], threading.Event()
     threads = [threading.Thread(target=use_steadily, args=(t, stop)) for t in tunnels]
     for t in threads:
@@ -124,7 +131,7 @@ def test_open_tunnels_on_all_nodes_pass_a_limit_by_no_more_than_stated(cluster, 
 
 
 def test_who_alternates_between_nodes_gets_no_more(cluster):
-    nodes = [cluster.node(policy('bytes = "1 MB";')) for _ in range(3)]
+    nodes = cluster.several(3, policy('bytes = "1 MB";'))
     moved, turn, rate, began = 0, 0, 400_000, time.monotonic()
     while (t := cluster.open(nodes[turn % 3])).status == 200:
         t.get(100_000)
@@ -156,7 +163,7 @@ def test_the_same_minute_on_two_nodes_is_one_minute(cluster, folder):
     clock = WallClock(folder)
     clock.set("2026-11-27 10:00:20")
     text = policy("minutes = 2;")
-    a, b = cluster.node(text, clock), cluster.node(text, clock)
+    a, b = cluster.several(2, text, clock)
     for s in (a, b):
         cluster.open(s).active()
     clock.step(60)
@@ -191,7 +198,7 @@ def unpause(r):
 
 @pytest.mark.parametrize("how, begin, end", [("killed", lambda r: r.stop(signal.SIGKILL), lambda r: r.start()), ("paused", pause, unpause)])
 def test_without_redis_each_limit_does_as_it_says(cluster, how, begin, end):
-    a, b = cluster.node(policy(more=THREE)), cluster.node(policy(more=THREE))
+    a, b = cluster.several(2, policy(more=THREE))
     for w in ("local", "allow"):
         cluster.open(a, f"{w}.example").get(12_000)
     within(BOUND_S, "spent on both", lambda: answers(cluster, a) == answers(cluster, b) == ALL_KNOWN)
@@ -213,7 +220,7 @@ def test_without_redis_each_limit_does_as_it_says(cluster, how, begin, end):
 
 def test_an_emptied_redis_takes_nothing_back(cluster):
     text = policy(more=THREE)
-    a, b = cluster.node(text), cluster.node(text)
+    a, b = cluster.several(2, text)
     for w in ("local", "allow"):
         cluster.open(a, f"{w}.example").get(12_000)
     within(BOUND_S, "spent on both", lambda: answers(cluster, a) == answers(cluster, b) == ALL_KNOWN)
@@ -227,7 +234,7 @@ def test_an_emptied_redis_takes_nothing_back(cluster):
 
 def test_an_emptied_redis_and_a_shipper_killed_at_once(cluster):
     text = policy('bytes = "10 kB";')
-    a, b = cluster.node(text), cluster.node(text)
+    a, b = cluster.several(2, text)
     cluster.open(a).get(12_000)
     within(BOUND_S, "spent on both", lambda: status(cluster, b) == 429)
     cluster.redis.cli("flushall")
@@ -292,7 +299,7 @@ COACH = '{ name = "coach"; roles = ["staff"]; to = ["coach.example"]; action = "
 
 
 def test_an_acknowledgement_holds_on_all_nodes_and_after_a_restart(cluster):
-    a, b = cluster.node(policy(more=COACH)), cluster.node(policy(more=COACH))
+    a, b = cluster.several(2, policy(more=COACH))
     assert [status(cluster, s, "coach.example") for s in (a, b)] == [403, 403]
     assert post(a, form(a, "coach", "ben") | {"purpose": "training"}, "ben")[0] == 303
     took = within(BOUND_S, "the other node knows", lambda: status(cluster, b, "coach.example") == 200)
