@@ -122,7 +122,7 @@ static uint32_t pair_of(struct today *t, struct span person, struct span rule)
 {
 	struct total key = {.start = t->start};
 	uint32_t number;
-	if ((rule.n && !t->o.door->wants(t->o.door->arg, rule)) ||
+	if (!t->o.door->wants(t->o.door->arg, rule) ||
 		!span_copy(person, key.person, sizeof key.person) ||
 		!span_copy(rule, key.rule, sizeof key.rule) || !totals_at(t->pairs, &key, &number))
 		return NO_PAIR;
@@ -205,19 +205,32 @@ static void add_ack(struct today *t, const struct record *r)
 	sum->purpose = t->o.door->purpose(t->o.door->arg, rule, record_get(r, FIELD_PURPOSE));
 }
 
-static void add_grant(struct today *t, const struct record *r)
+static void give(struct today *t, const struct record *r, struct span rule, bool minutes)
 {
-	const uint64_t at = record_getnum(r, FIELD_T) / 60000, n = record_getnum(r, FIELD_N);
-	const uint32_t pair = at >= t->start && at < t->end
-				      ? pair_of(t, person_of(r), record_get(r, FIELD_RULE))
-				      : NO_PAIR;
+	const uint64_t n = record_getnum(r, FIELD_N);
+	const uint32_t pair = pair_of(t, person_of(r), rule);
 	if (pair == NO_PAIR)
 		return;
 	struct total *sum = totals_sum(t->pairs, pair);
-	if (span_is(record_get(r, FIELD_LIMIT), "minutes"))
-		sum->more_minutes = plus(sum->more_minutes, n);
-	else if (span_is(record_get(r, FIELD_LIMIT), "bytes"))
-		sum->more_bytes = plus(sum->more_bytes, n);
+	uint64_t *more = minutes ? &sum->more_minutes : &sum->more_bytes;
+	*more = plus(*more, n);
+}
+
+/* One that names no rule goes to each rule that limits what was granted. */
+static void add_grant(struct today *t, const struct record *r)
+{
+	const uint64_t at = record_getnum(r, FIELD_T) / 60000;
+	const bool minutes = span_is(record_get(r, FIELD_LIMIT), "minutes");
+	struct span rule = record_get(r, FIELD_RULE);
+	if (at < t->start || at >= t->end ||
+		(!minutes && !span_is(record_get(r, FIELD_LIMIT), "bytes")))
+		return;
+	if (rule.n) {
+		give(t, r, rule, minutes);
+		return;
+	}
+	for (size_t i = 0; t->o.door->limits(t->o.door->arg, minutes, &i, &rule);)
+		give(t, r, rule, minutes);
 }
 
 static void add_record(struct today *t, const struct record *r, const char *chain, bool *ok)

@@ -17,6 +17,9 @@ struct today_door {
 	bool (*wants)(void *arg, struct span rule);
 	/* Was that record counted as it was made, by the same master? Then it is passed over. */
 	bool (*counted)(void *arg, const struct record *r, const char *chain);
+	/* The first rule, from number *i on, that limits minutes (else bytes); *i goes behind it.
+	 */
+	bool (*limits)(void *arg, bool minutes, size_t *i, struct span *rule);
 	/* The number of that purpose among those of the rule; 0 where it is none of them. */
 	uint32_t (*purpose)(void *arg, struct span rule, struct span purpose);
 };
@@ -36,7 +39,7 @@ void today_free(struct today *t);
 enum today_answer { TODAY_MORE, TODAY_DONE, TODAY_FAILED };
 /* Reads on for so long. TODAY_FAILED with *e: the disk or memory; it begins anew with another. */
 enum today_answer today_read(struct today *t, unsigned ms, struct err *e);
-/* After TODAY_DONE: the next pair of person and rule. A grant for all rules has the rule "". */
+/* After TODAY_DONE: the next pair of person and rule. */
 bool today_next(struct today *t, struct total *out);
 uint64_t today_records(const struct today *t); /* taken so far */
 

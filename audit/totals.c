@@ -67,7 +67,7 @@ static bool person_ok(struct span s)
 static bool parse_field(struct span rule, struct total *out)
 {
 	struct span person = span_cut(&rule, '|');
-	if (!person_ok(person) || !rule.p || rule.n > TOTAL_RULE)
+	if (!person_ok(person) || rule.n == 0 || rule.n > TOTAL_RULE)
 		return false;
 	for (size_t i = 0; i < rule.n; i++)
 		if (!rule_byte(rule.p[i]))

@@ -14,7 +14,7 @@
 #include "span.h"
 
 #define TOTAL_PERSON  24   /* hex digits of a pseudonym; "-" is all who did not log in */
-#define TOTAL_RULE    64   /* bytes of a rule's name; "" speaks of all rules */
+#define TOTAL_RULE    64   /* bytes of a rule's name */
 #define TOTAL_MINUTES 1600 /* longer than any day */
 #define TOTAL_WORDS   (TOTAL_MINUTES / 64)
 #define TOTAL_BYTES   (1ULL << 53) /* no figure is above it: sums of 64 nodes do not overflow */

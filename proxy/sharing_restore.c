@@ -44,6 +44,20 @@ static bool counted(void *arg, const struct record *r, const char *chain)
 	return strcmp(chain, s->chain) == 0 || span_ends(slot, span_str(boot));
 }
 
+static bool limits(void *arg, bool minutes, size_t *i, struct span *rule)
+{
+	const struct sharing *s = arg;
+	struct rule_view r;
+
+	while (*i < snapshot_rules(s->o.policy)) {
+		snapshot_rule(s->o.policy, (*i)++, &r);
+		*rule = r.name;
+		if (minutes ? r.limits.minutes > 0 : r.limits.bytes > 0)
+			return true;
+	}
+	return false;
+}
+
 static uint32_t purpose(void *arg, struct span rule, struct span text)
 {
 	const struct sharing *s = arg;
@@ -75,23 +89,6 @@ static void restore_pair(struct sharing *s, const struct total *t, bool today)
 	sharing_release(s, e);
 }
 
-/* A grant for all rules goes to each that limits it. */
-static void restore_rules(struct sharing *s, const struct total *all, bool today)
-{
-	struct rule_view r;
-
-	for (size_t i = 0; i < snapshot_rules(s->o.policy); i++) {
-		struct total one = *all;
-
-		snapshot_rule(s->o.policy, i, &r);
-		if (!(r.limits.minutes && all->more_minutes) &&
-			!(r.limits.bytes && all->more_bytes))
-			continue;
-		span_copy(r.name, one.rule, sizeof one.rule);
-		restore_pair(s, &one, today);
-	}
-}
-
 static void restored(struct sharing *s)
 {
 	struct local_day now;
@@ -101,12 +98,8 @@ static void restored(struct sharing *s)
 
 	sharing_day(s, clock_wall_ms(), &now);
 	today = now.number == s->day.number; /* else what was read is of yesterday */
-	for (; today_next(s->today, &t); n++) {
-		if (t.rule[0])
-			restore_pair(s, &t, today);
-		else
-			restore_rules(s, &t, today);
-	}
+	for (; today_next(s->today, &t); n++)
+		restore_pair(s, &t, today);
 	log_info("limits",
 		"today's figures are restored: %llu records, %zu people and rules, %llu ms",
 		(unsigned long long)today_records(s->today), n,
@@ -119,7 +112,7 @@ static void restored(struct sharing *s)
 static bool begin(struct sharing *s, struct err *e)
 {
 	const int64_t now_ms = clock_wall_ms();
-	s->source = (struct today_door){s, wants, counted, purpose};
+	s->source = (struct today_door){s, wants, counted, limits, purpose};
 	struct today_options to = {.root = s->o.root,
 		.now_ms = now_ms,
 		.acks_from_ms = now_ms - ACKS_MS,

@@ -293,6 +293,38 @@ def test_nothing_is_counted_twice_when_the_shipper_dies_as_well(cluster):
     within(2, "spent", lambda: status(cluster, s) == 429)
 
 
+# --- extra that was granted ------------------------------------------------------------------------------
+
+
+def granted(s):
+    rule = next(r for r in json.loads(run(PROXY, "ctl", "-c", s.config, "limits", "ben", "--json").stdout)["rules"] if r["rule"] == "social")
+    return rule["bytes"]["granted"]
+
+
+def test_a_grant_holds_on_all_nodes_once_whatever_dies(cluster):
+    text = policy('bytes = "10 kB";')
+    a, b = cluster.several(2, text)
+    cluster.open(a).get(12_000)
+    within(BOUND_S, "spent on both", lambda: status(cluster, a) == status(cluster, b) == 429)
+    run(PROXY, "ctl", "-c", a.config, "limits", "ben", "--grant", "20kB", "--reason", "tests", "--rule", "social")
+    within(BOUND_S, "the other node knows", lambda: status(cluster, b) == 200)
+    run(PROXY, "ctl", "-c", b.config, "limits", "ben", "--grant", "5kB", "--reason", "tests")
+    run(PROXY, "ctl", "-c", a.config, "limits", "ben", "--grant", "1kB", "--reason", "tests")  # under all rules
+    within(BOUND_S, "and the first of the second", lambda: granted(a) == granted(b) == 26_000)
+    for s in (a, b):
+        old = s.children()["shipper"][0]
+        os.kill(old, signal.SIGKILL)
+        wait_for("a successor", lambda: s.children().get("shipper", [old])[0] != old)
+    time.sleep(2)
+    assert granted(a) == granted(b) == 26_000
+    for t in cluster.tunnels:
+        t.close()
+    a.stop()
+    a.start()
+    known(a)
+    within(BOUND_S, "a restarted node has its own and the other's", lambda: granted(a) == granted(b) == 26_000)
+
+
 # --- acknowledgements -----------------------------------------------------------------------------------
 
 COACH = '{ name = "coach"; roles = ["staff"]; to = ["coach.example"]; action = "coach"; remember = "1h"; purposes = ["casework", "training"]; },'

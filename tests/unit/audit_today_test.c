@@ -41,6 +41,17 @@ static bool counted(void *arg, const struct record *r, const char *chain)
 	return span_is(record_get(r, FIELD_SLOT), "0-1-now");
 }
 
+static bool limits(void *arg, bool minutes, size_t *i, struct span *rule)
+{
+	static const char *const rules[] = {"social", "video"};
+	(void)arg;
+	(void)minutes;
+	if (*i == 2)
+		return false;
+	*rule = span_str(rules[(*i)++]);
+	return true;
+}
+
 static uint32_t purpose(void *arg, struct span rule, struct span text)
 {
 	(void)arg;
@@ -48,7 +59,7 @@ static uint32_t purpose(void *arg, struct span rule, struct span text)
 	return span_is(text, "second") ? 1 : 0;
 }
 
-static const struct today_door door = {NULL, wants, counted, purpose};
+static const struct today_door door = {NULL, wants, counted, limits, purpose};
 
 /* --- writing ---------------------------------------------------------------------------------- */
 
@@ -249,6 +260,39 @@ static void acknowledgements_that_hold_come_back(void **state)
 	totals_free(got);
 }
 
+static void grant(struct journal *j, const char *rule, const char *limit, uint64_t n, int64_t at_ms)
+{
+	struct record r;
+	record_init(&r, RECORD_GRANT);
+	record_num(&r, FIELD_T, (uint64_t)at_ms);
+	record_str(&r, FIELD_DAY, SPAN("2025-10-09"));
+	record_str(&r, FIELD_USER, SPAN(ANNA));
+	record_str(&r, FIELD_RULE, span_str(rule));
+	record_str(&r, FIELD_LIMIT, span_str(limit));
+	record_num(&r, FIELD_N, n);
+	record_str(&r, FIELD_TEXT, SPAN("why"));
+	add(j, &r);
+}
+
+static void grants_of_today_add_up(void **state)
+{
+	(void)state;
+	struct journal *a = writer("master");
+	grant(a, "social", "minutes", 30, NOW);
+	grant(a, "", "minutes", 5, NOW);
+	grant(a, "social", "bytes", 700, NOW);
+	grant(a, "social", "hours", 7, NOW);
+	grant(a, "social", "minutes", 60, DAY0 * 1000LL - 1); /* yesterday */
+	journal_close(a, true);
+	struct totals *got = read_all(1000);
+	const struct total social = of(got, ANNA, "social"), video = of(got, ANNA, "video");
+	assert_int_equal(social.more_minutes, 35);
+	assert_int_equal(social.more_bytes, 700);
+	assert_int_equal(video.more_minutes, 5);
+	assert_int_equal(totals_count(got), 2);
+	totals_free(got);
+}
+
 static void an_empty_journal_has_nothing(void **state)
 {
 	(void)state;
@@ -271,6 +315,7 @@ int main(void)
 		cmocka_unit_test_setup(what_was_used_today_comes_back, folder),
 		cmocka_unit_test_setup(what_cannot_be_trusted_is_passed_over, folder),
 		cmocka_unit_test_setup(acknowledgements_that_hold_come_back, folder),
+		cmocka_unit_test_setup(grants_of_today_add_up, folder),
 		cmocka_unit_test_setup(an_empty_journal_has_nothing, folder),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -103,7 +103,7 @@ static void other_texts_are_refused(void **state)
 		bool ok;
 	} cases[] = {
 		{ANNA "|r", "1 29333280 0 0 0 0 0 0", true},
-		{ANNA "|", "1 29333280 0 0 0 0 0 0", true}, /* all rules */
+		{ANNA "|", "1 29333280 0 0 0 0 0 0", false},
 		{ANNA "|r", "1 29333280 0 0 0 0 0 0 0:1 23:f", true},
 		{ANNA, "1 29333280 0 0 0 0 0 0", false},
 		{"0123456789abcdef0123456|r", "1 29333280 0 0 0 0 0 0", false},
