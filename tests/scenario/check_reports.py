@@ -45,7 +45,7 @@ def attempts_of(journal, first, last):
 
 
 def figures(attempts):
-    count = lambda limited: sum(1 if r["n"] is None else r["n"] for a in attempts for r in a if (r["reason"] == "limit") == limited)
+    count = lambda limited: sum(1 if r["n"] is None else r["n"] for a in attempts for r in a if (r["reason"] in check_summary.SPENT) == limited)
     return {"people": len({a[0]["user"] for a in attempts} - {None}), "attempts": len(attempts), "refused": count(False), "limited": count(True)}
 
 

@@ -28,6 +28,9 @@ def lines(journal):
                 yield body if good else None
 
 
+SPENT = ("limit", "minutes-spent", "bytes-spent", "tunnels-open")  # reasons with status 429
+
+
 class Figures:
     def __init__(self):
         self.people = set()
@@ -76,7 +79,7 @@ class Summary:
 
     def on_access(self, r):
         what = r["verdict"]
-        if what == "deny" and r["reason"] in ("limit", "minutes-spent", "bytes-spent", "tunnels-open"):
+        if what == "deny" and r["reason"] in SPENT:
             what = "limit"
         self.count(r, what, 1 if r["n"] is None else r["n"])
 
