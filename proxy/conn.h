@@ -48,12 +48,13 @@ struct access {
 	uint16_t status;
 	bool hidden;		     /* the rule records nothing of the destination */
 	char person[PERSON_LEN + 1]; /* "" where nobody logged in */
+	bool let_through;	     /* while refusals are only recorded (observe.h) */
+	bool tunnel;		     /* by CONNECT */
+	bool counted;		     /* among its rule's open tunnels */
 	const char *tls;	     /* "tls", "other", "none"; static */
 	char *sni;		     /* owned; NULL where it agrees with the CONNECT name */
 	uint64_t up, down;	     /* bytes so far */
 	char *to;		     /* owned: the label that its record carries; may be NULL */
-	bool tunnel;		     /* by CONNECT */
-	bool let_through;	     /* while refusals are only recorded (observe.h) */
 	struct usage_ref usage;
 	struct quota_share quota;
 };
@@ -129,20 +130,20 @@ struct conn {
 	bool counted;	  /* as one of its client's connections */
 	bool served;	  /* a request before the present one */
 	bool origin_kept; /* the origin's connection may serve the next request */
+	uint8_t ending;	  /* of a tunnel: the end_reason of the direction that ended first */
+	uint16_t origin_port;
+	uint64_t since_ms; /* monotonic; accepted */
 	struct endpoint side[2];
 	struct loop_ev timer;
 	struct flow up, down;
-	uint64_t since_ms;  /* monotonic; accepted */
 	uint64_t active_ms; /* monotonic; last byte */
-	uint8_t ending;	    /* of a tunnel: the end_reason of the direction that ended first */
 	struct request *rq; /* NULL: between requests, or a tunnel */
 	struct access access;
 	struct addr client; /* as a balancer told it, where one did */
 	struct addr local;  /* own address of this connection */
 	struct addr origin;
-	uint16_t origin_port;
-	struct matter *matter;		    /* NULL: not judged again */
-	struct conn *mate_next, *mate_prev; /* of the same matter */
+	struct matter *matter; /* NULL: not judged again */
+	struct conn *mate;     /* the next one of the same matter */
 };
 
 /* Takes the descriptor that the listener accepted. */

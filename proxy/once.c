@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define BUCKETS_MIN 64
+#define CHAIN	    2 /* blocks in a bucket, as the table grows */
 
 /* FNV-1a with a last mix; what is hashed was judged before and is bounded. */
 static uint32_t hash_of(const unsigned char *p, size_t n)
@@ -51,7 +52,7 @@ struct once *once_take(struct onces *t, const void *p, size_t n, size_t room)
 	uint32_t hash = hash_of(p, n);
 	struct once *o;
 
-	if (t->used >= t->buckets)
+	if (t->used >= CHAIN * t->buckets)
 		grow(t);
 	if (!t->buckets || n > UINT16_MAX)
 		return NULL;

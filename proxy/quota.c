@@ -215,8 +215,8 @@ static void begin(struct conn *c, const struct snapshot *p, const struct rule_vi
 		return;
 	l->bytes = rule->limits.bytes;
 	l->bandwidth = rule->limits.bandwidth;
-	if (tunnel && !l->tunnel)
-		l->tunnel = standing_open_tunnel(w->standing, l->entry, w->index, 0);
+	if (tunnel && !c->access.counted)
+		c->access.counted = standing_open_tunnel(w->standing, l->entry, w->index, 0);
 }
 
 void quota_begin(struct conn *c)
@@ -226,10 +226,11 @@ void quota_begin(struct conn *c)
 	struct rule_view rule = {0};
 
 	*l = (struct quota_share){0};
+	c->access.counted = false;
 	for (size_t i = 0; i < rq->facts.standings; i++)
 		if (rq->facts.standing[i].rule == rq->verdict.rule) {
 			l->entry = rq->hold[i].entry;
-			l->tunnel = rq->hold[i].tunnel;
+			c->access.counted = rq->hold[i].tunnel;
 			rq->hold[i] = (struct quota_hold){0};
 		}
 	quota_drop(c->w, rq);
@@ -257,7 +258,7 @@ void quota_renew(struct conn *c, const struct target *t)
 	struct access *a = &c->access;
 	const struct snapshot *p = a->bundle->policy;
 	struct rule_view rule = {0};
-	bool tunnel = a->quota.tunnel || c->state != STATE_FORWARD;
+	bool tunnel = a->counted || c->state != STATE_FORWARD;
 
 	quota_end(c);
 	if (a->rule >= 0)
@@ -268,11 +269,12 @@ void quota_renew(struct conn *c, const struct target *t)
 void quota_end(struct conn *c)
 {
 	struct quota_share *l = &c->access.quota;
-	struct quota_hold hold = {l->entry, l->tunnel};
+	struct quota_hold hold = {l->entry, c->access.counted};
 
 	pace_end(c);
 	release(c->w, &hold);
 	*l = (struct quota_share){0};
+	c->access.counted = false;
 }
 
 bool quota_in_minutes(const struct snapshot *p)

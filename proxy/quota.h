@@ -26,7 +26,6 @@ struct quota_share {
 	uint64_t bytes;	    /* the limit of a day; 0: none */
 	uint64_t bandwidth; /* bytes a second; 0: none */
 	struct pace *pace;  /* NULL: no flow waits for its turn */
-	bool tunnel;	    /* counted among those that are open */
 };
 
 /* Answers a NEED_ACK or NEED_LIMIT of the verdict for the request. False: the facts hold no more.

@@ -176,10 +176,7 @@ bool rejudge_watch(struct conn *c)
 	if (c->rq->until_s && c->rq->until_s < j->until_s)
 		j->until_s = c->rq->until_s;
 	c->matter = m;
-	c->mate_prev = NULL;
-	c->mate_next = m->conns;
-	if (c->mate_next)
-		c->mate_next->mate_prev = c;
+	c->mate = m->conns;
 	m->conns = c;
 	return true;
 }
@@ -202,12 +199,13 @@ static void drop_matter(struct rejudge *j, struct matter *m)
 void rejudge_forget(struct conn *c)
 {
 	struct matter *m = c->matter;
+	struct conn **at = m ? &m->conns : NULL;
 
 	if (!m)
 		return;
-	*(c->mate_prev ? &c->mate_prev->mate_next : &m->conns) = c->mate_next;
-	if (c->mate_next)
-		c->mate_next->mate_prev = c->mate_prev;
+	while (*at != c) /* a person's tunnels to one place are few, or end from the front */
+		at = &(*at)->mate;
+	*at = c->mate;
 	c->matter = NULL;
 	drop_matter(c->w->rejudge, m);
 }
@@ -299,7 +297,7 @@ static void judge(struct rejudge *j, struct matter *m)
 	evaluate(j, m, &f, &v);
 	/* the last one to end takes the matter with it */
 	for (struct conn *c = m->conns, *next; c; c = next) {
-		next = c->mate_next;
+		next = c->mate;
 		settle(c, &v, &f);
 	}
 }
