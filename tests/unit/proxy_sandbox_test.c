@@ -13,6 +13,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -333,6 +335,54 @@ static void the_shipper_is_confined(void **state)
 	run_all(true);
 }
 
+/* An older kernel, made of a filter under which Landlock's calls do not exist. */
+static void without_landlock(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 444, 0, 2),
+		BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, 446, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {sizeof code / sizeof *code, code};
+
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+		_exit(4);
+}
+
+/* What is left then: the other layers, root's chroot(2) among them. */
+static void a_kernel_without_landlock_is_no_hindrance(void **state)
+{
+	struct sandbox box = {.is_shipper = false};
+	struct err e = {""};
+	char said[128];
+	int status;
+	pid_t child;
+
+	(void)state;
+	if (!possible())
+		skip();
+	fresh_folder();
+	box.folder = folder;
+	child = fork();
+	if (child == 0) {
+		bool ok;
+
+		without_landlock();
+		sandbox_describe(said, sizeof said);
+		ok = landlock_version() == 0 && strstr(said, "no Landlock") &&
+		     sandbox_enter(&box, &e) && open_etc() == ENOSYS && open_inside() == FINE &&
+		     make_process() == ENOSYS;
+		if (geteuid() == 0)
+			ok = ok && open_absolute() == ENOENT && open_above() == ENOENT;
+		_exit(ok ? 0 : 1);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
 /* The trials themselves find these things open, or they would prove nothing. */
 static void outside_the_sandbox_it_all_works(void **state)
 {
@@ -385,6 +435,7 @@ int main(void)
 		cmocka_unit_test(outside_the_sandbox_it_all_works),
 		cmocka_unit_test(a_worker_is_confined),
 		cmocka_unit_test(the_shipper_is_confined),
+		cmocka_unit_test(a_kernel_without_landlock_is_no_hindrance),
 		cmocka_unit_test(an_account_that_may_not_be_taken_is_an_error),
 	};
 
