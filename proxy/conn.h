@@ -247,6 +247,9 @@ enum step portal_acked_late(struct conn *c);
 /* The login that came with a request to the portal; empty: none. */
 struct span portal_credentials(const struct conn *c);
 
+/* hops.c: a request that is not to be forwarded any further */
+enum step hops_answer(struct conn *c);
+
 /* reply.c */
 struct answer {
 	int status;

@@ -6,14 +6,15 @@
 
 #include "buf.h"
 #include "clock.h"
+#include "hops.h"
 #include "left.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#define VIA	    "1.1 stile"
-#define INTERIM_MAX 100 /* 1xx responses to one request */
+#define VIA	    "stile" /* a pseudonym: names inside stay inside (RFC 9110 7.6.3) */
+#define INTERIM_MAX 100	    /* 1xx responses to one request */
 
 static bool is(struct span name, const char *what)
 {
@@ -36,12 +37,14 @@ static void field(struct buf *b, struct span name, struct span value)
 	buf_adds(b, "\r\n");
 }
 
-static void fields(struct buf *b, const struct head_field *v, size_t n)
+/* What goes on as it came, and Via with the version in which it came. */
+static void fields(struct buf *b, const struct head_field *v, size_t n, uint8_t minor, bool counted)
 {
 	for (size_t i = 0; i < n; i++)
-		if (!own_field(v[i].name) && !head_hop_by_hop(v, n, v[i].name))
+		if (!own_field(v[i].name) && !head_hop_by_hop(v, n, v[i].name) &&
+			!(counted && is(v[i].name, "Max-Forwards")))
 			field(b, v[i].name, v[i].value);
-	buf_adds(b, "Via: " VIA "\r\n");
+	buf_printf(b, "Via: 1.%u " VIA "\r\n", minor);
 }
 
 static void framing(struct buf *b, enum head_body body, uint64_t length)
@@ -67,6 +70,8 @@ static void upgrade(struct buf *b, const struct head_field *v, size_t n)
 static void request_head(const struct head_request *h, struct buf *b)
 {
 	char host[HOST_MAX + 3];
+	uint64_t left;
+	bool counted;
 
 	buf_span(b, h->method);
 	buf_addc(b, ' ');
@@ -80,7 +85,10 @@ static void request_head(const struct head_request *h, struct buf *b)
 	if (h->port != 80)
 		buf_printf(b, ":%u", h->port);
 	buf_adds(b, "\r\n");
-	fields(b, h->field, h->n);
+	counted = hops_left(h, &left) == HOPS_COUNTED;
+	fields(b, h->field, h->n, h->minor, counted);
+	if (counted) /* one hop is taken */
+		buf_printf(b, "Max-Forwards: %llu\r\n", (unsigned long long)left - 1);
 	if (h->upgrade)
 		upgrade(b, h->field, h->n);
 	framing(b, h->body, h->length);
@@ -186,7 +194,7 @@ static void response_head(struct conn *c, const struct head_response *r, struct 
 	buf_printf(b, "HTTP/1.1 %u ", r->status);
 	buf_span(b, r->reason);
 	buf_adds(b, "\r\n");
-	fields(b, r->field, r->n);
+	fields(b, r->field, r->n, r->minor, false);
 	if (r->status == 101)
 		upgrade(b, r->field, r->n);
 	else if (r->status >= 200 && !head_find(r->field, r->n, "Date"))

@@ -5,6 +5,7 @@
 #include "conn.h"
 
 #include "clock.h"
+#include "hops.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -59,6 +60,7 @@ static int receive(struct conn *c)
 static enum step begin(struct conn *c)
 {
 	struct request *rq = c->rq;
+	uint64_t hops = 0;
 
 	rq->parsed = true;
 	rq->is_head = span_is(rq->head.method, "HEAD");
@@ -81,6 +83,16 @@ static enum step begin(struct conn *c)
 	rq->facts.port = rq->head.port;
 	if (portal_named(c)) /* it has one port, and no TLS */
 		return reply_refuse(c, REASON_PORTAL);
+	switch (hops_left(&rq->head, &hops)) {
+	case HOPS_BAD:
+		return reply_bad_request(c, HEAD_ERROR_HOPS);
+	case HOPS_COUNTED:
+		if (hops == 0)
+			return hops_answer(c);
+		break;
+	case HOPS_FREE:
+		break;
+	}
 	return conn_move(c, STATE_DECIDE);
 }
 
