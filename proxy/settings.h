@@ -59,7 +59,7 @@ struct settings {
 	char portal[256]; /* host name, lower case; "": none */
 	char hosts[SETTINGS_PATH_MAX];
 	int64_t remember_ms, resolve_ms, head_ms, keep_alive_ms, connect_ms, record_ms, hello_ms,
-		stall_ms, idle_ms, drain_ms, keep_ms, keep_raw_ms, keep_rollups_ms;
+		stall_ms, idle_ms, drain_ms, unrecorded_ms, keep_ms, keep_raw_ms, keep_rollups_ms;
 	uint64_t space;
 	char node[72], journal[SETTINGS_PATH_MAX], redis[SETTINGS_PATH_MAX],
 		pseudonym_key[SETTINGS_PATH_MAX];

@@ -172,6 +172,26 @@ static void enforce_again(struct worker *w)
 	}
 }
 
+/* Under on_failure = "deny" what is open may outlive a failing journal for a stated time only. */
+static void watch_journal(struct worker *w)
+{
+	const struct settings *s = w->bundle->settings;
+
+	if (!journal_failing(w->journal) || s->on_failure_allow) {
+		w->failing_since_ms = 0;
+		return;
+	}
+	if (!w->failing_since_ms)
+		w->failing_since_ms = w->now_ms;
+	if (w->now_ms - w->failing_since_ms < (uint64_t)s->unrecorded_ms)
+		return;
+	for (struct conn *c = w->conns, *next; c; c = next) {
+		next = c->next;
+		if (c->access.bundle)
+			conn_end(c, END_UNRECORDED);
+	}
+}
+
 static void observe(struct worker *w, uint64_t until_ms)
 {
 	if (until_ms)
@@ -192,6 +212,7 @@ static void on_tick(int fd, short what, void *arg)
 	if (w->observe_until_ms && !worker_observes(w))
 		enforce_again(w);
 	rejudge_tick(w->rejudge);
+	watch_journal(w);
 	show(w);
 	if (w->ticks++ % CHECKPOINT == 0)
 		tell_tip(w);
