@@ -123,6 +123,7 @@ static int read_facts(struct question *q)
 	snapshot_day(q->s, q->x.facts.now_s, q->moment);
 	snprintf(q->moment + 10, sizeof q->moment - 10, " %02u:%02u", (unsigned)t.minute / 60 % 24,
 		(unsigned)t.minute % 60);
+	q->skipped = ask.at.n == 16 && !span_eq(ask.at, span_str(q->moment));
 	return CLI_OK;
 }
 

@@ -23,6 +23,8 @@ struct question {
 	bool has_rule;
 	size_t rule_index;
 	char moment[17]; /* local */
+	bool skipped; /* the clocks skip the time that was asked for: moment is that of the change
+		       */
 };
 
 /* What a record of this access calls the destination. */

@@ -49,6 +49,7 @@ static struct js *json_asked(const struct question *q)
 	js_put(o, "address",
 		q->x.facts.address_state == ADDRESS_KNOWN ? js_text(span_str(text)) : js_null());
 	js_put(o, "at", js_text(span_str(q->moment)));
+	js_put(o, "at_skipped", js_bool(q->skipped));
 	js_put(o, "zone", js_text(snapshot_zone_name(q->s)));
 	js_put(o, "acked", json_acked(q));
 	js_put(o, "spent", json_spent(q));

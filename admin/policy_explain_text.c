@@ -188,7 +188,8 @@ void question_print_text(const struct question *q)
 	print_rule(q);
 	print_person(q);
 	print_host(q);
-	printf("  %-10s %s %.*s\n", "at", q->moment, SPAN_ARG(zone));
+	printf("  %-10s %s %.*s%s\n", "at", q->moment, SPAN_ARG(zone),
+		q->skipped ? " (the clocks skip the time that was asked for)" : "");
 	if (q->v.decision == DECISION_ALLOW) {
 		char label[LABEL_MAX];
 		print_text("record", span_str(question_label(q, label)));

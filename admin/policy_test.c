@@ -20,7 +20,7 @@ struct run {
 	struct cli *c;
 	const struct snapshot *s;
 	struct js *tables; /* NULL: people read */
-	unsigned passed, failed;
+	struct expect_counts all;
 };
 
 static struct js *lines_of(struct span text)
@@ -32,36 +32,38 @@ static struct js *lines_of(struct span text)
 }
 
 static void add_json(
-	struct run *r, const char *name, unsigned passed, unsigned failed, struct span failures)
+	struct run *r, const char *name, const struct expect_counts *n, struct span failures)
 {
 	struct js *o = js_object();
 	js_put(o, "table", js_text(span_str(name)));
-	js_put(o, "passed", js_number(passed));
-	js_put(o, "failed", js_number(failed));
+	js_put(o, "passed", js_number(n->passed));
+	js_put(o, "failed", js_number(n->failed));
+	js_put(o, "wrong", js_number(n->wrong));
 	js_put(o, "failures", lines_of(failures));
 	js_add(r->tables, o);
 }
 
 static int run_table(struct run *r, const char *name, struct span table)
 {
-	unsigned passed = 0, failed = 0;
+	struct expect_counts one = {0};
 	char *failures = NULL;
 	size_t n = 0;
 	FILE *out = open_memstream(&failures, &n);
 	if (!out)
 		return cli_fail(r->c, CLI_FOUND, "out of memory");
-	expect_run(r->s, table, name, out, &passed, &failed);
+	expect_run(r->s, table, name, out, &one);
 	if (fclose(out) != 0) {
 		free(failures);
 		return cli_fail(r->c, CLI_FOUND, "out of memory");
 	}
 	if (r->tables)
-		add_json(r, name, passed, failed, span_of(failures, n));
+		add_json(r, name, &one, span_of(failures, n));
 	else
 		fwrite(failures, 1, n, stdout);
 	free(failures);
-	r->passed += passed;
-	r->failed += failed;
+	r->all.passed += one.passed;
+	r->all.failed += one.failed;
+	r->all.wrong += one.wrong;
 	return CLI_OK;
 }
 
@@ -80,27 +82,37 @@ static int run_tables(struct run *r)
 	return code;
 }
 
+static void print_counts(const struct run *r)
+{
+	bool bad = cli_colours(stdout) && (r->all.failed || r->all.wrong);
+
+	printf("%u passed, %s%u failed", r->all.passed, cli_style(bad, CLI_BAD), r->all.failed);
+	if (r->all.wrong)
+		printf(", %u not understood", r->all.wrong);
+	printf("%s\n", cli_style(bad, CLI_PLAIN));
+}
+
 /* No case at all is no success: somebody believes that something was tested. */
 static int sum_up(const struct run *r)
 {
-	bool colours = cli_colours(stdout), ok = r->failed == 0 && r->passed > 0;
 	if (r->tables) {
 		struct js *o = js_object();
 		js_put(o, "report", js_text(SPAN("test")));
 		js_put(o, "version", js_number(1));
 		js_put(o, "policy", js_text(span_str(cli_operand(r->c, 0))));
-		js_put(o, "passed", js_number(r->passed));
-		js_put(o, "failed", js_number(r->failed));
+		js_put(o, "passed", js_number(r->all.passed));
+		js_put(o, "failed", js_number(r->all.failed));
+		js_put(o, "wrong", js_number(r->all.wrong));
 		js_put(o, "tables", r->tables);
 		js_print(o);
 	} else {
-		printf("%u passed, %s%u failed%s\n", r->passed,
-			cli_style(colours && r->failed, CLI_BAD), r->failed,
-			cli_style(colours && r->failed, CLI_PLAIN));
+		print_counts(r);
 	}
-	if (!r->passed && !r->failed)
+	if (r->all.wrong)
+		return CLI_BAD_FILE;
+	if (!r->all.passed && !r->all.failed)
 		cli_fail(r->c, CLI_FOUND, "the tables hold no case");
-	return ok ? CLI_OK : CLI_FOUND;
+	return r->all.failed == 0 && r->all.passed > 0 ? CLI_OK : CLI_FOUND;
 }
 
 static int run(struct cli *c)

@@ -10,7 +10,7 @@ struct reading {
 	struct record_decoder *decoder;
 	const struct raw_taker *raw; /* or NULL */
 	size_t node;
-	bool named;
+	bool named, any;  /* any: something was read */
 	unsigned percent; /* last told */
 };
 
@@ -62,6 +62,7 @@ static bool take(void *arg, const char *writer, const char *chain, uint64_t seq,
 	struct rollup rollups[ROLLUP_PER_RECORD];
 	struct record rec;
 	(void)writer, (void)chain, (void)seq;
+	r->any = true;
 	if (!counts(body))
 		return true;
 	if (!record_decode(r->decoder, body, &rec, NULL)) {
@@ -104,5 +105,11 @@ bool source_journal_read(const char *root, struct tally *t, const struct raw_tak
 		fputs("\r\033[K", stderr);
 	if (ok && tally_failed(t))
 		return err_set(e, "out of memory");
+	/* every writer begins with a mark: a folder without one was meant to be another */
+	if (ok && !r.any && bad == 0)
+		return err_set(e,
+			"%s holds no journal; expected the folder that audit.journal of proxy.cfg "
+			"names",
+			root);
 	return ok;
 }

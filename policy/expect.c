@@ -311,34 +311,43 @@ static bool run_all_week(const struct run_of *r, const struct line *l, struct ex
 	return true;
 }
 
-static bool run_line(const struct run_of *r, struct span text)
+/* False: the line is no case. */
+static bool read_line(const struct run_of *r, struct span text, struct line *l, struct explained *x)
 {
-	struct explained x;
-	struct line l;
 	struct err e;
 
 	if (text.n > EXPECT_LINE_MAX)
 		return fail_line(r, "the line is too long");
-	if (!parse_line(text, &l, &e) || !explain_facts(r->s, &l.ask, &x, &e))
+	if (!parse_line(text, l, &e) || !explain_facts(r->s, &l->ask, x, &e))
 		return fail_line(r, e.text);
-	return l.ask.at.n > 0 ? run_at(r, &l, &x, false) : run_all_week(r, &l, &x);
+	return true;
+}
+
+static void run_line(const struct run_of *r, struct span text, struct expect_counts *n)
+{
+	struct explained x;
+	struct line l;
+
+	if (!read_line(r, text, &l, &x))
+		n->wrong++;
+	else if (l.ask.at.n > 0 ? run_at(r, &l, &x, false) : run_all_week(r, &l, &x))
+		n->passed++;
+	else
+		n->failed++;
 }
 
 bool expect_run(const struct snapshot *s, struct span table, const char *name, FILE *out,
-	unsigned *passed, unsigned *failed)
+	struct expect_counts *n)
 {
 	struct run_of r = {.s = s, .name = name, .out = out};
-	unsigned failed_before = *failed;
+	unsigned before = n->failed + n->wrong;
 
 	while (table.p) {
 		struct span text = span_trim(span_cut(&table, '\n'));
 		r.line++;
 		if (text.n == 0 || text.p[0] == '#' || span_is(text, "\r"))
 			continue;
-		if (run_line(&r, text))
-			++*passed;
-		else
-			++*failed;
+		run_line(&r, text, n);
 	}
-	return *failed == failed_before;
+	return n->failed + n->wrong == before;
 }

@@ -22,9 +22,15 @@
 #define EXPECT_LINE_MAX	  4096
 #define EXPECT_GROUPS_MAX 64
 
-/* Runs all cases; says of each that fails `name:line:`, what was expected and what came. A line
- * that is no case fails, too. Adds to *passed and *failed; true if none failed. */
+/* What came of the lines of tables, added up. */
+struct expect_counts {
+	unsigned passed, failed;
+	unsigned wrong; /* lines that are no case */
+};
+
+/* Runs all cases; says of each that fails `name:line:`, what was expected and what came, and of
+ * each line that is no case what is wrong with it. Adds to *n; true if all passed. */
 bool expect_run(const struct snapshot *s, struct span table, const char *name, FILE *out,
-	unsigned *passed, unsigned *failed);
+	struct expect_counts *n);
 
 #endif

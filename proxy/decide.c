@@ -133,6 +133,20 @@ static enum step ask_address(struct conn *c)
 	return STEP_ON;
 }
 
+static enum reason no_address(enum resolve_result r)
+{
+	switch (r) {
+	case RESOLVE_OK:
+	case RESOLVE_NO_NAME:
+		break;
+	case RESOLVE_FAILED:
+		return REASON_DNS_FAILED;
+	case RESOLVE_TIMEOUT:
+		return REASON_DNS_TIMEOUT;
+	}
+	return REASON_NO_ADDRESS;
+}
+
 enum step decide_resolved(struct conn *c)
 {
 	struct request *rq = c->rq;
@@ -140,7 +154,7 @@ enum step decide_resolved(struct conn *c)
 	if (rq->noted == NOTED_NOTHING)
 		return wait_quietly(c);
 	if (rq->n_addrs == 0)
-		return reply_refuse(c, REASON_NO_ADDRESS);
+		return reply_refuse(c, no_address(rq->resolve_result));
 	rq->resolved = true;
 	return conn_move(c, STATE_DECIDE);
 }

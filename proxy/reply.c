@@ -240,6 +240,11 @@ static void write_down(struct conn *c, enum verdict_word verdict, enum reason re
 		ledger_refusal(c, verdict, reason);
 }
 
+static bool no_name(enum reason r)
+{
+	return r == REASON_NO_ADDRESS || r == REASON_DNS_FAILED || r == REASON_DNS_TIMEOUT;
+}
+
 enum step reply_refuse(struct conn *c, enum reason reason)
 {
 	const struct reason_info *info = reason_info(reason);
@@ -259,18 +264,15 @@ enum step reply_refuse(struct conn *c, enum reason reason)
 	r.coach = reason == REASON_COACH;
 	if (r.coach)
 		r.title = "Before you go on";
-	if (reason == REASON_NO_ADDRESS) {
+	if (no_name(reason)) {
 		r.title = "The name could not be found";
-		r.error = "dns_error";
-		r.status = rq->resolve_result == RESOLVE_TIMEOUT ? 504 : info->status;
+		r.error = reason == REASON_DNS_TIMEOUT ? "dns_timeout" : "dns_error";
 	} else if (info->status == 503) {
 		r.title = "Please try again";
 		r.error = "proxy_internal_error";
 		r.retry_s = 5;
 	}
-	write_down(c,
-		reason == REASON_NO_ADDRESS || reason == REASON_NO_RECORD ? VERDICT_FAIL
-									  : VERDICT_DENY,
+	write_down(c, no_name(reason) || reason == REASON_NO_RECORD ? VERDICT_FAIL : VERDICT_DENY,
 		reason);
 	return start(c, &r);
 }

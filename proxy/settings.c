@@ -12,6 +12,7 @@
 #include "schema.h"
 #include "units.h"
 
+#include <errno.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,12 +39,13 @@ struct row {
 	enum when when;
 };
 
-static reader read_listen, read_count, read_path, read_text, read_duration, read_size, read_servers,
-	read_names, read_name, read_node, read_failure, read_sync, read_loopback, read_format,
-	read_user;
+static reader read_listen, read_count, read_path, read_input, read_text, read_duration, read_size,
+	read_servers, read_names, read_name, read_node, read_failure, read_sync, read_loopback,
+	read_format, read_user;
 #define READ_LISTEN   read_listen
 #define READ_COUNT    read_count
 #define READ_PATH     read_path
+#define READ_INPUT    read_input
 #define READ_TEXT     read_text
 #define READ_DURATION read_duration
 #define READ_SIZE     read_size
@@ -173,6 +175,22 @@ static bool read_path(const struct row *r, const struct source *s, void *out)
 	return ok || wrong(r, s);
 }
 
+/* A file that must be there: that it cannot be opened is an error of the setting that names it.
+ * What is wrong inside comes later and names the file's own lines. */
+static bool readable(
+	const struct source *s, const struct conf_node *at, const char *what, const char *path)
+{
+	return access(path, R_OK) == 0 ||
+	       conf_error(s->conf, at, s->problems, "%s: %s: %s", what, path, strerror(errno));
+}
+
+static bool read_input(const struct row *r, const struct source *s, void *out)
+{
+	if (!read_path(r, s, out))
+		return false;
+	return !member(s) || !*(const char *)out || readable(s, member(s), r->path, out);
+}
+
 static bool read_node(const struct row *r, const struct source *s, void *out)
 {
 	return read_text(r, s, out) &&
@@ -255,7 +273,9 @@ static bool path_of(const struct source *s, const struct conf_node *tls, const c
 	path = path_beside(s->file, v);
 	ok = path && span_copy(span_str(path), out, SETTINGS_PATH_MAX);
 	free(path);
-	return ok || conf_error(s->conf, tls, s->problems, "listen: the path is too long");
+	if (!ok)
+		return conf_error(s->conf, tls, s->problems, "listen: the path is too long");
+	return readable(s, conf_get(tls, key), "listen: tls", out);
 }
 
 static bool read_balancers(

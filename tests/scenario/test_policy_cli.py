@@ -257,6 +257,17 @@ def test_tables_pass_fail_and_count(folder, policy):
     assert (told["passed"], told["failed"]) == (3, 1)
     assert [(t["passed"], t["failed"], len(t["failures"])) for t in told["tables"]] == [(2, 0, 0), (1, 1, 1)]
     assert machine(OK, "test", policy, good)["tables"][0]["failures"] == []
+    broken = folder / "broken"
+    broken.write_text("user=ben host=x.example => allow rule=web\nuser=ben hots=x.example => allow\n")
+    text = said(BAD_FILE, "test", policy, good, broken)
+    assert f"{broken}:2: \"hots=x.example\" is no part of a question" in text and "1 not understood" in text
+    assert machine(BAD_FILE, "test", policy, broken)["wrong"] == 1
+
+
+def test_a_time_that_the_clocks_skip_is_said(policy):
+    args = ["explain", policy, "--user", "ben", "--host", "x.example", "--at"]
+    assert "2026-03-29 02:00 Europe/London (the clocks skip" in said(OK, *args, "2026-03-29 01:30")
+    assert "skip" not in said(OK, *args, "2026-03-29 02:30") and machine(OK, *args, "2026-03-29 01:30")["asked"]["at_skipped"] is True
 
 
 # --- diff -------------------------------------------------------------------------------------------

@@ -45,6 +45,13 @@ def test_thirty_days_of_a_thousand_people_agree(tmp_path):
     assert check_summary.compare(summary, told, 5) == []
 
 
+def test_a_folder_without_a_journal_is_no_empty_report(tmp_path):
+    (tmp_path / "other").mkdir()
+    for d in (tmp_path, tmp_path / "other"):
+        r = run("--journal", d, "--from", FIRST, "--to", LAST)
+        assert r.returncode == 1 and f"{d} holds no journal" in r.stderr and not r.stdout
+
+
 def test_the_second_computation_finds_a_wrong_figure(journal):
     told = report("--journal", journal, "--from", FIRST, "--to", LAST, *ALL)
     summary = check_summary.Summary(journal, FIRST, LAST)
