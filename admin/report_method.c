@@ -45,7 +45,8 @@ void method_errors(struct report *r)
 {
 	report_paragraph(r, "method",
 		"Known errors: apps that load by themselves make active minutes while nobody "
-		"looks; long reading without traffic makes none; several people on one account "
+		"looks; long reading, typing and talking by text make too few, and so does a video "
+		"that comes from a service's cdn; several people on one account "
 		"are one person, one person on several accounts is several; hosts that several "
 		"services share add bytes but no minutes.");
 }
