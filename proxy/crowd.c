@@ -68,7 +68,8 @@ void crowd_close(struct crowd *c)
 	free(c);
 }
 
-/* Multilinear hashing: who does not know the key cannot choose addresses that meet. */
+/* Multilinear hashing: who does not know the key cannot choose addresses that meet. Its sum runs
+ * evenly where addresses do, as those of an office: mixing scatters them. */
 static size_t place(const struct crowd *c, size_t row, const struct addr *a)
 {
 	const _Atomic uint64_t *key = c->shared->key[row];
@@ -81,6 +82,8 @@ static size_t place(const struct crowd *c, size_t row, const struct addr *a)
 		memcpy(&word[1], a->b, 8);
 	for (size_t i = 0; i < WORDS; i++)
 		h += get(key[i]) * word[i];
+	h = (h ^ h >> 33) * 0xff51afd7ed558ccdu;
+	h = (h ^ h >> 33) * 0xc4ceb9fe1a85ec53u;
 	return (size_t)(h >> 32) & (PLACES - 1);
 }
 

@@ -95,11 +95,12 @@ static void what_the_dead_counted_is_forgotten(void **state)
 	assert_false(crowd_enter(r->worker[2], &a, 2));
 }
 
-/* Of many clients hardly one is taken for more than it is. */
+/* Of many clients hardly one is taken for more than it is: of 1000 some four share both their
+ * places with others. */
 static void many_clients_hardly_meet(void **state)
 {
 	struct room *r = *state;
-	unsigned refused = 0, clients = 4000;
+	unsigned refused = 0, clients = 1000;
 
 	for (unsigned i = 0; i < clients; i++) {
 		struct addr a = addr("10.0.0.0");
@@ -108,9 +109,9 @@ static void many_clients_hardly_meet(void **state)
 		for (unsigned k = 0; k < 4; k++)
 			refused += !crowd_enter(r->worker[k % WORKERS], &a, 4);
 	}
-	assert_true(refused < clients / 10);
-	for (unsigned i = 0; i < 4; i++) { /* and the count is never too low */
-		struct addr a = addr("10.0.7.7");
+	assert_true(refused < clients / 10); /* of 4000 */
+	for (unsigned i = 0; i < 4; i++) {   /* and the count is never too low */
+		struct addr a = addr("10.0.3.7");
 
 		assert_false(crowd_enter(r->worker[0], &a, 4));
 	}
