@@ -320,6 +320,11 @@ def test_amplification_of_passwords(scene, folder, started):
     assert status_of(ask("anna:anna-secret")) == 200
     assert status_of(ask("ben:typo", "127.0.0.9")) == 407
     # many users from one client: bounded as well
-    nobody, statuses, _ = spent([f"nobody{i}:guess" for i in range(400)])
-    assert statuses[:200] == [407] * 200 and 429 in statuses[250:]
+    begun, n, last = time.monotonic(), 0, 407
+    while last == 407 and n < 2000:
+        n, last = n + 1, status_of(ask(f"nobody{n}:guess"))
+    pace = (time.monotonic() - begun) / n
+    if pace > 0.15:
+        pytest.skip(f"hashing takes {pace:.2f} s here: five a second cannot be passed")
+    assert last == 429 and n > 250, "three hundred, those of ben among them, and what five a second give back"
     assert status_of(ask("nobody:guess", "127.0.0.9")) == 407
