@@ -18,7 +18,7 @@
 
 #define SELF	     "/proc/self/exe"
 #define QUICK_MS     10000 /* a death sooner than this counts as one in succession */
-#define PAUSE_MAX_MS 10000
+#define PAUSE_MAX_MS 1000 /* what is queued at its sockets waits meanwhile */
 
 extern char **environ;
 
