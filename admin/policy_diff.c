@@ -83,13 +83,14 @@ void diff_put_answer(const struct compare_answer *a, struct buf *out)
 size_t diff_settings(const struct diff *d, struct diff_setting out[DIFF_SETTINGS])
 {
 	struct diff_setting v[DIFF_SETTINGS] = {
-		{.name = "zone"}, {.name = "tls_only"}, {.name = "conduct"}};
+		{.name = "zone"}, {.name = "tls_only"}, {.name = "sni_match"}, {.name = "conduct"}};
 	size_t n = 0;
 
 	for (int k = 0; k < 2; k++) {
 		v[0].value[k] = snapshot_zone_name(d->s[k]);
 		v[1].value[k] = span_str(snapshot_tls_only(d->s[k]) ? "true" : "false");
-		v[2].value[k] = snapshot_conduct(d->s[k]);
+		v[2].value[k] = span_str(snapshot_sni_match(d->s[k]) ? "true" : "false");
+		v[3].value[k] = snapshot_conduct(d->s[k]);
 	}
 	for (size_t i = 0; i < DIFF_SETTINGS; i++)
 		if (!span_eq(v[i].value[0], v[i].value[1]))

@@ -32,12 +32,12 @@ static inline struct diff_row *diff_rows(const struct diff *d, size_t *n)
 	return (void *)d->rows.p;
 }
 
-/* What holds for all, where it differs: zone, tls_only, conduct. */
+/* What holds for all, where it differs: zone, tls_only, sni_match, conduct. */
 struct diff_setting {
 	const char *name;
 	struct span value[2];
 };
-#define DIFF_SETTINGS 3
+#define DIFF_SETTINGS 4
 size_t diff_settings(const struct diff *d, struct diff_setting out[DIFF_SETTINGS]);
 
 bool diff_shows(const struct diff *d, enum compare_level level);

@@ -106,29 +106,6 @@ int64_t policy_next_edge(const struct snapshot *s, int64_t now_s)
 	return first;
 }
 
-/* The first moment that the zone's clocks call that day. */
-static int64_t day_start(const struct snapshot *s, const char day[11])
-{
-	int64_t at = 0;
-
-	return snapshot_parse_time(s, span_of(day, 10), &at) ? at : 0;
-}
-
-void policy_day_bounds(const struct snapshot *s, int64_t now_s, int64_t *from_s, int64_t *to_s)
-{
-	char day[11], next[11];
-
-	snapshot_day(s, now_s, day);
-	*from_s = day_start(s, day);
-	/* no day is shorter than 20 hours, none longer than 28 */
-	for (int64_t at = *from_s + 20 * 3600;; at += 1800) {
-		snapshot_day(s, at, next);
-		if (memcmp(day, next, 10) != 0)
-			break;
-	}
-	*to_s = day_start(s, next);
-}
-
 /* --- what a rule is for, in words --- */
 
 static void add_word(struct buf *out, size_t *n, const char *before, struct span word)

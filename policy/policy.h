@@ -134,6 +134,8 @@ struct span snapshot_category(const struct snapshot *s, size_t i);
 struct span snapshot_zone_name(const struct snapshot *s); /* "Europe/London" */
 struct span snapshot_catalogue_version(const struct snapshot *s);
 bool snapshot_tls_only(const struct snapshot *s);
+/* Shall the name in a ClientHello be that of the CONNECT? */
+bool snapshot_sni_match(const struct snapshot *s);
 /* Does any rule or role ask who somebody is? */
 bool snapshot_wants_identity(const struct snapshot *s);
 
@@ -345,8 +347,6 @@ void policy_rule_now(
 void policy_rule_to(const struct snapshot *s, size_t rule, struct buf *out);
 /* The next moment at which the schedule of any rule begins or ends; 0: none. */
 int64_t policy_next_edge(const struct snapshot *s, int64_t now_s);
-/* The moment at which the local day of now_s began, and that at which it ends. */
-void policy_day_bounds(const struct snapshot *s, int64_t now_s, int64_t *from_s, int64_t *to_s);
 
 /* "GB", or "" if unknown; out has 3 bytes. */
 void policy_country(const struct snapshot *s, const struct addr *a, char out[3]);

@@ -48,13 +48,14 @@ static bool load_top_ports(const struct load *l, const struct conf_node *root)
 	return true;
 }
 
-static bool load_tls_only(const struct load *l, const struct conf_node *root)
+static bool load_top_flag(
+	const struct load *l, const struct conf_node *root, const char *name, uint32_t bit)
 {
-	bool tls_only = false;
+	bool set = false;
 
-	if (!conf_bool(l->c, root, "tls_only", &tls_only, l->p))
+	if (!conf_bool(l->c, root, name, &set, l->p))
 		return false;
-	l->m->flags |= tls_only ? SNAPSHOT_TLS_ONLY : 0;
+	l->m->flags |= set ? bit : 0;
 	return true;
 }
 
@@ -214,7 +215,8 @@ static bool load_all(const struct load *l, struct conf *catalogue)
 	ok = load_zone(l, root) && ok;
 	ok = load_prefixes(l, root, "inside", &l->m->inside) && ok;
 	ok = load_top_ports(l, root) && ok;
-	ok = load_tls_only(l, root) && ok;
+	ok = load_top_flag(l, root, "tls_only", SNAPSHOT_TLS_ONLY) && ok;
+	ok = load_top_flag(l, root, "sni_match", SNAPSHOT_SNI_MATCH) && ok;
 	ok = load_conduct(l, root) && ok;
 	ok = load_geo(l, root) && ok;
 	ok = load_roles(l, root) && ok;

@@ -500,6 +500,11 @@ bool snapshot_tls_only(const struct snapshot *s)
 	return s->flags & SNAPSHOT_TLS_ONLY;
 }
 
+bool snapshot_sni_match(const struct snapshot *s)
+{
+	return s->flags & SNAPSHOT_SNI_MATCH;
+}
+
 bool snapshot_wants_identity(const struct snapshot *s)
 {
 	return s->flags & SNAPSHOT_WANTS_IDENTITY;

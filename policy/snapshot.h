@@ -199,6 +199,7 @@ struct name_tag {
 
 #define SNAPSHOT_TLS_ONLY	1u
 #define SNAPSHOT_WANTS_IDENTITY 2u
+#define SNAPSHOT_SNI_MATCH	4u
 
 struct snapshot {
 	uint64_t magic;

@@ -118,6 +118,8 @@ struct request {
 	bool close_client; /* after this response */
 	bool keep_origin;
 	bool reused;	 /* the origin's connection is a kept one */
+	bool hello_open; /* bytes of a tunnel came that may be a ClientHello's beginning */
+	bool other_name; /* its ClientHello names another server than CONNECT did */
 	size_t lingered; /* bytes read and dropped behind a refusal */
 };
 

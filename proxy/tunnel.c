@@ -48,7 +48,7 @@ enum step tunnel_start(struct conn *c)
  * records of destinations. */
 static void note_name(struct conn *c, const char *name)
 {
-	const struct request *rq = c->rq;
+	struct request *rq = c->rq;
 	const struct snapshot *p = c->access.bundle->policy;
 	struct target t;
 	struct host host;
@@ -57,6 +57,7 @@ static void note_name(struct conn *c, const char *name)
 
 	if (!*name || span_eq(span_str(name), host_span(&rq->head.host)))
 		return;
+	rq->other_name = true;
 	if (!host_parse(span_str(name), &host)) {
 		c->access.sni = strdup("?");
 		return;
@@ -76,6 +77,9 @@ static enum step relay(struct conn *c, const char *tls)
 	c->access.tls = tls;
 	if (tunnel_wants_tls(c) && strcmp(tls, "tls") != 0)
 		return conn_leave(c, END_NOT_TLS);
+	/* what might still name another server is not passed on unread */
+	if (snapshot_sni_match(c->access.bundle->policy) && (rq->other_name || rq->hello_open))
+		return conn_leave(c, END_OTHER_NAME);
 	if (!flow_put(&c->up, rq->bytes, rq->n))
 		return conn_leave(c, END_NO_MEMORY);
 	conn_drop_request(c);
@@ -88,6 +92,7 @@ static bool recognised(struct conn *c, const char **tls)
 	struct request *rq = c->rq;
 	char name[HOST_MAX + 1] = "";
 
+	rq->hello_open = false;
 	switch (hello_read(c->w->hello, span_of(rq->bytes, rq->n), name)) {
 	case HELLO_TLS:
 		note_name(c, name);
@@ -100,6 +105,7 @@ static bool recognised(struct conn *c, const char **tls)
 		break;
 	}
 	*tls = "other";
+	rq->hello_open = true;
 	return rq->n >= HELLO_MAX;
 }
 

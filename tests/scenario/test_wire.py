@@ -789,6 +789,35 @@ def test_a_client_hello_in_pieces_and_another_name(folder, started, tls_house):
     assert [e["tls"] for _, e in got] == ["tls", "tls"] and [e["sni"] for _, e in got] == [None, "b.example"]
 
 
+def test_another_name_is_refused_where_the_policy_says_so(folder, started, tls_house):
+    policy = POLICY_WIRE % ("sni_match = true;", "")
+    stile = make(folder, started, policy=policy)
+    o, client = tls_house
+    s, _ = connect(stile, f"a.example:{o.port}")
+    client.wrap_socket(s, server_hostname="a.example").close()
+    s, _ = connect(stile, f"a.example:{o.port}")
+    with pytest.raises((ssl.SSLError, OSError)):
+        client.wrap_socket(s, server_hostname="b.example")
+    s.close()
+    s, _ = connect(stile, f"127.0.0.1:{o.port}")  # by address: the name behind it was never judged
+    with pytest.raises((ssl.SSLError, OSError)):
+        client.wrap_socket(s, server_hostname="b.example")
+    s.close()
+    s, _ = connect(stile, f"a.example:{o.port}")  # half a ClientHello, and then nothing
+    s.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+    s.settimeout(20)
+    assert s.recv(1) == b""
+    s.close()
+    echo = Origin(lambda o, c, n: [c.sendall(d) for d in iter(lambda: c.recv(100), b"")])
+    s, _ = connect(stile, f"a.example:{echo.port}")  # what is not TLS names nobody
+    s.sendall(b"SSH-2.0-x")
+    assert exactly(s, 9) == b"SSH-2.0-x"
+    s.close()
+    got = pairs(stile, 5)
+    assert [e["reason"] for _, e in got[1:4]] == ["other-name"] * 3 and "other-name" not in (got[0][1]["reason"], got[4][1]["reason"])
+    assert [e["sni"] for _, e in got[1:3]] == ["b.example"] * 2
+
+
 # --- refused ------------------------------------------------------------------------------------------------------------------------
 
 def test_guarded_addresses(folder, started):

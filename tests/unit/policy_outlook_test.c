@@ -165,12 +165,13 @@ static void days_have_23_24_and_25_hours(void **state)
 	(void)state;
 
 	for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
-		int64_t at, from, to;
+		struct local_day day;
+		int64_t at;
 
 		assert_true(snapshot_parse_time(s, span_str(v[i].at), &at));
-		policy_day_bounds(s, at, &from, &to);
-		assert_true(from <= at && at < to);
-		assert_int_equal(to - from, v[i].hours * 3600);
+		snapshot_local_day(s, at, &day);
+		assert_true(day.from_s <= at && at < day.to_s);
+		assert_int_equal(day.to_s - day.from_s, v[i].hours * 3600);
 	}
 	buf_free(&b);
 }
