@@ -99,6 +99,17 @@ bool bytes_eq_secret(const void *a, const void *b, size_t n)
 	return CRYPTO_memcmp(a, b, n) == 0;
 }
 
+int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
 void hex_encode(const void *p, size_t n, char *out)
 {
 	static const char digit[] = "0123456789abcdef";
@@ -111,17 +122,6 @@ void hex_encode(const void *p, size_t n, char *out)
 	*out = 0;
 }
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 bool hex_decode(struct span s, void *out, size_t n)
 {
 	uint8_t *to = out;
@@ -129,7 +129,7 @@ bool hex_decode(struct span s, void *out, size_t n)
 	if (s.n % 2 || s.n / 2 != n)
 		return false;
 	for (size_t i = 0; i < n; i++) {
-		int high = hex_value(s.p[2 * i]), low = hex_value(s.p[2 * i + 1]);
+		int high = hex_digit(s.p[2 * i]), low = hex_digit(s.p[2 * i + 1]);
 
 		if (high < 0 || low < 0)
 			return false;

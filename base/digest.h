@@ -23,6 +23,8 @@ void digest_hmac(struct digest *d, struct span key, const struct span *parts, si
 void random_bytes(void *out, size_t n);
 /* Equal in time that does not depend on where they differ. */
 bool bytes_eq_secret(const void *a, const void *b, size_t n);
+/* 0-15, or -1. */
+int hex_digit(char c);
 /* out gets 2 n lower-case digits and a NUL. */
 void hex_encode(const void *p, size_t n, char *out);
 /* Exactly 2 n digits. */

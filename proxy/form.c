@@ -1,16 +1,7 @@
 /* Decoding of forms, field by field, into the form's own store. */
 #include "form.h"
 
-static int digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
+#include "digest.h"
 
 /* One byte of what was meant; -1: malformed. */
 static int decode_one(struct span in, size_t *at)
@@ -24,7 +15,7 @@ static int decode_one(struct span in, size_t *at)
 		return (unsigned char)c;
 	if (in.n - *at < 2)
 		return -1;
-	high = digit(in.p[*at]), low = digit(in.p[*at + 1]);
+	high = hex_digit(in.p[*at]), low = hex_digit(in.p[*at + 1]);
 	*at += 2;
 	return high < 0 || low < 0 ? -1 : high << 4 | low;
 }

@@ -316,62 +316,56 @@ def test_figures_outlive_a_worker_and_what_is_open_does_not(folder, started):
     tunnel.close()
 
 
-def test_a_failing_journal_and_what_it_lost_are_shown(folder, started):
+@pytest.fixture
+def disk(folder):
+    """A file system of 4 MB; fill(disk) leaves no room on it until (disk / "filler") is gone."""
     if os.geteuid() != 0 or not shutil.which("mount"):
         pytest.skip("mounting a small file system needs root")
-    disk = folder / "disk"
-    disk.mkdir()
-    if run("mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk, check=False).returncode:
+    d = folder / "disk"
+    d.mkdir()
+    if run("mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", d, check=False).returncode:
         pytest.skip("no file system can be mounted here")
-    try:
-        h = House(folder, started, workers=1, journal=disk / "journal")
-        assert h.get("news.example", user="ben") == 200
-        with open(disk / "filler", "wb", buffering=0) as f:
-            try:
-                while True:
-                    f.write(b"x" * 4096)
-            except OSError:
-                pass
-        wait_for("nothing more is given", lambda: h.get("news.example", user="ben") == 503)
-        wait_for("the failure is shown", lambda: metrics(h.stile)[0]["stile_journal_failing"] == 1)
-        wait_for("the loss is shown", lambda: metrics(h.stile)[0]["stile_journal_lost_records_total"] > 0)
-        assert answer(h.stile, "status")["journal"]["failing"] and "FAILING" in ctl(h.stile, "status").stdout
-        (disk / "filler").unlink()
-        wait_for("it recovers", lambda: metrics(h.stile)[0]["stile_journal_failing"] == 0)
-        h.stile.stop()
-    finally:
-        run("umount", "-l", disk, check=False)
+    yield d
+    run("umount", "-l", d, check=False)
 
 
-def test_open_tunnels_outlive_a_failing_journal_for_a_stated_time(folder, started):
-    if os.geteuid() != 0 or not shutil.which("mount"):
-        pytest.skip("mounting a small file system needs root")
-    disk = folder / "disk"
-    disk.mkdir()
-    if run("mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk, check=False).returncode:
-        pytest.skip("no file system can be mounted here")
-    try:
-        h = House(folder, started, workers=1, journal=disk / "journal", audit='unrecorded = "4s";')
-        tunnel, head = connect(h.stile, f"t.example:{h.origin.http}", "anna")
-        assert status_of(head) == 200
-        with open(disk / "filler", "wb", buffering=0) as f:
-            try:
-                while True:
-                    f.write(b"x" * 4096)
-            except OSError:
-                pass
-        wait_for("the failure is seen", lambda: h.get("news.example", user="ben") == 503 and metrics(h.stile)[0]["stile_journal_failing"] == 1)
-        tunnel.settimeout(1)
-        with pytest.raises(TimeoutError):  # it still is open
-            tunnel.recv(1)
-        tunnel.settimeout(20)
-        assert tunnel.recv(1) == b""
-        (disk / "filler").unlink()
-        wait_for("it recovers", lambda: metrics(h.stile)[0]["stile_journal_failing"] == 0)
-        wait_for("the end is told", lambda: "unrecorded" in [r["reason"] for r in h.stile.journal_records() if r["k"] == "end"])
-        h.stile.stop()
-    finally:
-        run("umount", "-l", disk, check=False)
+def fill(disk):
+    with open(disk / "filler", "wb", buffering=0) as f:
+        try:
+            while True:
+                f.write(b"x" * 4096)
+        except OSError:
+            pass
+
+
+def test_a_failing_journal_and_what_it_lost_are_shown(folder, started, disk):
+    h = House(folder, started, workers=1, journal=disk / "journal")
+    assert h.get("news.example", user="ben") == 200
+    fill(disk)
+    wait_for("nothing more is given", lambda: h.get("news.example", user="ben") == 503)
+    wait_for("the failure is shown", lambda: metrics(h.stile)[0]["stile_journal_failing"] == 1)
+    wait_for("the loss is shown", lambda: metrics(h.stile)[0]["stile_journal_lost_records_total"] > 0)
+    assert answer(h.stile, "status")["journal"]["failing"] and "FAILING" in ctl(h.stile, "status").stdout
+    (disk / "filler").unlink()
+    wait_for("it recovers", lambda: metrics(h.stile)[0]["stile_journal_failing"] == 0)
+    h.stile.stop()
+
+
+def test_open_tunnels_outlive_a_failing_journal_for_a_stated_time(folder, started, disk):
+    h = House(folder, started, workers=1, journal=disk / "journal", audit='unrecorded = "4s";')
+    tunnel, head = connect(h.stile, f"t.example:{h.origin.http}", "anna")
+    assert status_of(head) == 200
+    fill(disk)
+    wait_for("the failure is seen", lambda: h.get("news.example", user="ben") == 503 and metrics(h.stile)[0]["stile_journal_failing"] == 1)
+    tunnel.settimeout(1)
+    with pytest.raises(TimeoutError):  # it still is open
+        tunnel.recv(1)
+    tunnel.settimeout(20)
+    assert tunnel.recv(1) == b""
+    (disk / "filler").unlink()
+    wait_for("it recovers", lambda: metrics(h.stile)[0]["stile_journal_failing"] == 0)
+    wait_for("the end is told", lambda: "unrecorded" in [r["reason"] for r in h.stile.journal_records() if r["k"] == "end"])
+    h.stile.stop()
 
 
 def test_metrics_page_passes_promtool_and_nothing_else_is_served(house):
