@@ -494,7 +494,20 @@ static void settle(struct usage *u, bool inherited)
 /* --- the minute is over
  * ----------------------------------------------------------------------------- */
 
-static void sweep(struct usage *u, struct tick *t, bool all)
+/* The one nameless slot that still takes figures is numbered only when another can take its place,
+ * or at the end: bytes that find no slot would be in this process's memory alone, and lost with it.
+ */
+static bool is_last_resort(struct usage *u, uint32_t i)
+{
+	if (i < USAGE_SLOTS || get(u->range->slot[i].number))
+		return false;
+	for (uint32_t k = USAGE_SLOTS; k < USAGE_ALL; k++)
+		if (k != i && (!slot_open(u->range, k) || get(u->range->slot[k].number) == 0))
+			return false;
+	return true;
+}
+
+static void sweep(struct usage *u, struct tick *t, bool all, bool end)
 {
 	uint32_t minute = minute_of(t->now_ms);
 	bool crowded = u->crowded;
@@ -505,7 +518,8 @@ static void sweep(struct usage *u, struct tick *t, bool all)
 
 		u->cursor = (i + 1) % USAGE_ALL;
 		if (slot_open(u->range, i) && !u->emission[i].waiting && !u->emission[i].doubtful &&
-			(all || crowded || get(u->range->mark[i].minute) != minute))
+			(all || crowded || get(u->range->mark[i].minute) != minute) &&
+			(end || !is_last_resort(u, i)))
 			emit(u, t, i);
 	}
 }
@@ -522,7 +536,7 @@ void usage_tick(
 	if (u->carry.up || u->carry.down || u->carry.n)
 		add_nameless(u, minute_of(now_ms), &(struct figures){0});
 	journal_tip(j, &t.tip);
-	sweep(u, &t, all);
+	sweep(u, &t, all, all);
 }
 
 size_t usage_inherit(struct usage *u, struct journal *j, int dir, usage_day_fn *day, void *arg)
@@ -532,7 +546,7 @@ size_t usage_inherit(struct usage *u, struct journal *j, int dir, usage_day_fn *
 	u->dir = dir;
 	settle(u, true);
 	journal_tip(j, &t.tip);
-	sweep(u, &t, true);
+	sweep(u, &t, true, false);
 	return t.emitted;
 }
 

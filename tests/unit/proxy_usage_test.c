@@ -575,6 +575,31 @@ static void a_restarted_masters_numbers_do_not_collide(void **state)
 	clear(&d);
 }
 
+/* A journal that answers late takes all places of a person, then the nameless ones: one of these always
+ * takes what comes, in memory that outlives the worker. */
+static void what_finds_no_slot_outlives_its_worker(void **state)
+{
+	struct desk d = new_desk(JOURNAL_SYNC_PROCESS);
+	struct said s;
+
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		add(&d, 1, false, 10, 20, T0 + i * MINUTE);
+		usage_tick(d.u, d.j, T0 + i * MINUTE, false, day, NULL);
+	}
+	journal_close(d.j, false);
+	usage_close(d.u); /* what only its process knew is gone */
+	assert_true(sit_down(&d, JOURNAL_SYNC_PROCESS, 0));
+	usage_inherit(d.u, d.j, d.dir, day, NULL);
+	settle(&d);
+	tick(&d, T0 + 100 * MINUTE, true);
+	stand_up(&d);
+	read_all(&d, &s);
+	assert_int_equal(s.up, 1000);
+	assert_int_equal(s.down, 2000);
+	clear(&d);
+}
+
 struct reported {
 	_Atomic unsigned alive; /* whose figures these are */
 	_Atomic uint64_t begun, ended, refused_begun, refused_ended;
@@ -714,6 +739,7 @@ int main(void)
 		cmocka_unit_test(what_a_failed_sync_left_in_the_journal_is_not_written_again),
 		cmocka_unit_test(what_the_dead_chain_tells_is_not_told_again),
 		cmocka_unit_test(a_restarted_masters_numbers_do_not_collide),
+		cmocka_unit_test(what_finds_no_slot_outlives_its_worker),
 		cmocka_unit_test(fifty_killed_workers_lose_nothing_and_count_nothing_twice),
 		cmocka_unit_test(wrong_memory_is_refused),
 		cmocka_unit_test(workers_share_rates_and_nothing_else),
