@@ -116,7 +116,10 @@ def rollups(journal):
             if n:
                 day["day", r["day"]][json.dumps([metric, *key], separators=(",", ":"), ensure_ascii=False)] += n
         if r["k"] == "access":
-            count("limit" if (r["verdict"], r["reason"]) == ("deny", "limit") else r["verdict"], 1 if r["n"] is None else r["n"])
+            spent = r["verdict"] == "deny" and r["reason"] in check_summary.SPENT
+            count("limit" if spent else r["verdict"], 1 if r["n"] is None else r["n"])
+        elif r["k"] == "ack":
+            count("ack", 1)
         elif r["k"] == "usage":
             for metric in ("up", "down", "tunnels"):
                 count(metric, r[metric])
