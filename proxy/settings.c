@@ -184,11 +184,10 @@ static bool readable(
 	       conf_error(s->conf, at, s->problems, "%s: %s: %s", what, path, strerror(errno));
 }
 
+/* Whether it is there is looked at when all is read: a default that nobody wrote may be missing. */
 static bool read_input(const struct row *r, const struct source *s, void *out)
 {
-	if (!read_path(r, s, out))
-		return false;
-	return !member(s) || !*(const char *)out || readable(s, member(s), r->path, out);
+	return read_path(r, s, out);
 }
 
 static bool read_node(const struct row *r, const struct source *s, void *out)
@@ -520,6 +519,25 @@ static void set_defaults(const char *file, struct settings *out)
 		snprintf(out->node, sizeof out->node, "stile");
 }
 
+static bool inputs_readable(
+	const char *file, const struct conf *conf, const struct settings *out, struct problems *p)
+{
+	bool ok = true;
+
+	for (size_t i = 0; i < ROWS; i++) {
+		char group[32];
+		const char *key = key_of(rows[i].path, group), *path;
+		const struct conf_node *g =
+			*group ? conf_get(conf_root(conf), group) : conf_root(conf);
+		const struct source s = {conf, g, key, p, file};
+
+		path = (const char *)out + rows[i].offset;
+		if (rows[i].read == read_input && member(&s) && *path)
+			ok &= readable(&s, member(&s), rows[i].path, path);
+	}
+	return ok;
+}
+
 bool settings_load(const char *path, struct settings *out, struct problems *p)
 {
 	struct conf *conf = conf_load(path, p);
@@ -534,6 +552,7 @@ bool settings_load(const char *path, struct settings *out, struct problems *p)
 		problem_error(p, path, 0, "the path is too long");
 	ok &= only_known(conf, p);
 	ok &= read_all(path, conf, out, p);
+	ok = ok && inputs_readable(path, conf, out, p);
 	conf_free(conf);
 	return ok && p->errors == 0;
 }
