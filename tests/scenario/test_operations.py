@@ -57,7 +57,8 @@ def test_status_says_what_was_done(folder, started):
 
     def shown():
         s = answer(h.stile, "status")
-        return s if sum(w["connections"] for w in s["workers"]) == 1 and s["shipper"]["state"] == "idle" and not s["journal"]["backlog_bytes"] else None
+        return s if sum(w["connections"] for w in s["workers"]) == 1 and s["shipper"]["state"] == "idle" \
+            and s["journal"]["bytes"] and not s["journal"]["backlog_bytes"] else None
 
     s = wait_for("the open tunnel is shown", shown)
     total = lambda key: sum(w[key] for w in s["workers"])

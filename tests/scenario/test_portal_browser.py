@@ -5,6 +5,7 @@ STILE_LOOK=FOLDER keeps the screenshots and the printed page."""
 import pytest
 from browser import CHROMIUM, drive, keep, needs_browser, trust
 from harness import *
+from wallclock import WallClock
 
 PACKAGES = ["playwright-core", "axe-core"]
 needs_browser(*PACKAGES, programs=("certutil",))
@@ -31,7 +32,11 @@ def test_coached_in_a_browser(folder, started):
     origin = started(Nginx(folder, ca, names=["www.origin.example"]))
     (origin.www / "page.html").write_text("<!doctype html><title>A page</title><p>Here it is.")
     (origin.www / "index.html").write_text(f"<!doctype html><title>A page</title><p>Here it is.<!-- {os.urandom(1_300_000).hex()} -->")
-    s = started(Stile(folder, policy=POLICY_OFFICE, names=["www.origin.example", "www.tiktok.com"], workers=2))
+    clock = WallClock(folder)
+    clock.set("2026-11-27 10:00:00")  # before lunch
+    s = Stile(folder, policy=POLICY_OFFICE, names=["www.origin.example", "www.tiktok.com"], workers=2)
+    s.more["env"] = clock.environment()
+    started(s)
     home = folder / "home"
     trust(home, ca.ca)
     secure = f"https://www.origin.example:{origin.https}/"
