@@ -149,38 +149,6 @@ void buf_printf(struct buf *b, const char *fmt, ...)
 	b->n += (size_t)n;
 }
 
-static bool tail(struct span s, size_t from, size_t n)
-{
-	for (size_t i = from; i < n; i++)
-		if (((unsigned char)s.p[i] & 0xc0) != 0x80)
-			return false;
-	return true;
-}
-
-/* Bytes of the well-formed UTF-8 sequence at the start of s, 0 if there is none (RFC 3629 section
- * 4: no overlong forms, no surrogates, nothing over U+10FFFF). */
-static size_t utf8_len(struct span s)
-{
-	unsigned char a = (unsigned char)s.p[0];
-	unsigned char b = s.n > 1 ? (unsigned char)s.p[1] : 0;
-
-	if (a < 0x80)
-		return 1;
-	if (a >= 0xc2 && a <= 0xdf)
-		return s.n >= 2 && tail(s, 1, 2) ? 2 : 0;
-	if (a >= 0xe0 && a <= 0xef) {
-		if ((a == 0xe0 && b < 0xa0) || (a == 0xed && b > 0x9f))
-			return 0;
-		return s.n >= 3 && tail(s, 1, 3) ? 3 : 0;
-	}
-	if (a >= 0xf0 && a <= 0xf4) {
-		if ((a == 0xf0 && b < 0x90) || (a == 0xf4 && b > 0x8f))
-			return 0;
-		return s.n >= 4 && tail(s, 1, 4) ? 4 : 0;
-	}
-	return 0;
-}
-
 #define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
 
 typedef bool escape_fn(struct buf *b, unsigned char c);
@@ -193,7 +161,7 @@ static void add_escaped(struct buf *b, struct span s, escape_fn *escape)
 
 	while (i < s.n) {
 		unsigned char c = (unsigned char)s.p[i];
-		size_t n = utf8_len(span_of(s.p + i, s.n - i));
+		size_t n = span_utf8(span_of(s.p + i, s.n - i));
 		size_t plain = b->n;
 
 		if (n > 1 || (c >= 0x20 && c < 0x7f && !strchr("\"\\&<>'", c))) {

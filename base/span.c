@@ -81,3 +81,33 @@ bool span_copy(struct span s, char *out, size_t cap)
 	out[s.n] = 0;
 	return true;
 }
+
+static bool tail(struct span s, size_t from, size_t n)
+{
+	for (size_t i = from; i < n; i++)
+		if (((unsigned char)s.p[i] & 0xc0) != 0x80)
+			return false;
+	return true;
+}
+
+size_t span_utf8(struct span s)
+{
+	unsigned char a = (unsigned char)s.p[0];
+	unsigned char b = s.n > 1 ? (unsigned char)s.p[1] : 0;
+
+	if (a < 0x80)
+		return 1;
+	if (a >= 0xc2 && a <= 0xdf)
+		return s.n >= 2 && tail(s, 1, 2) ? 2 : 0;
+	if (a >= 0xe0 && a <= 0xef) {
+		if ((a == 0xe0 && b < 0xa0) || (a == 0xed && b > 0x9f))
+			return 0;
+		return s.n >= 3 && tail(s, 1, 3) ? 3 : 0;
+	}
+	if (a >= 0xf0 && a <= 0xf4) {
+		if ((a == 0xf0 && b < 0x90) || (a == 0xf4 && b > 0x8f))
+			return 0;
+		return s.n >= 4 && tail(s, 1, 4) ? 4 : 0;
+	}
+	return 0;
+}

@@ -62,4 +62,8 @@ bool span_u64(struct span s, uint64_t max, uint64_t *out);
 /* Copies into a NUL-terminated array of `cap` bytes; false when it does not fit or holds a NUL. */
 bool span_copy(struct span s, char *out, size_t cap);
 
+/* Bytes of the well-formed UTF-8 sequence at the start of s (not empty), 0 if there is none (RFC
+ * 3629 section 4: no overlong forms, no surrogates, nothing over U+10FFFF). */
+size_t span_utf8(struct span s);
+
 #endif
