@@ -24,10 +24,11 @@ void journal_line_add(struct buf *out, const struct chain_tip *at, struct span b
 
 static bool lower_hex(struct span s)
 {
+	bool strange = false;
+
 	for (size_t i = 0; i < s.n; i++)
-		if (!(s.p[i] >= '0' && s.p[i] <= '9') && !(s.p[i] >= 'a' && s.p[i] <= 'f'))
-			return false;
-	return true;
+		strange |= (unsigned)s.p[i] - '0' > 9 && (unsigned)s.p[i] - 'a' > 5;
+	return !strange;
 }
 
 bool journal_hash_parse(struct span digits, uint8_t out[SHA256_LEN])

@@ -5,6 +5,8 @@
  */
 #include "record.h"
 
+#include "digest.h"
+
 #include <stdlib.h>
 
 struct record_decoder {
@@ -53,15 +55,11 @@ static bool take_unit(struct record_decoder *d, unsigned *out)
 {
 	*out = 0;
 	for (int i = 0; i < 4; i++) {
-		char c = d->p < d->end ? *d->p++ : 0;
-		char low = (char)(c | 0x20);
+		int digit = d->p < d->end ? hex_digit(*d->p++) : -1;
 
-		if (c >= '0' && c <= '9')
-			*out = *out << 4 | (unsigned)(c - '0');
-		else if (low >= 'a' && low <= 'f')
-			*out = *out << 4 | (unsigned)(low - 'a' + 10);
-		else
+		if (digit < 0)
 			return false;
+		*out = *out << 4 | (unsigned)digit;
 	}
 	return true;
 }

@@ -321,23 +321,22 @@ static bool flush(struct redis *r, struct err *e)
 	return true;
 }
 
+static void length(struct buf *b, char type, size_t n)
+{
+	buf_addc(b, type);
+	buf_u64(b, n);
+	buf_add(b, "\r\n", 2);
+}
+
+/* The protocol's one form of a command: an array of strings, each behind its length. */
 static bool format(struct redis *r, const struct span *argv, size_t n)
 {
-	const char **p = malloc(n * sizeof *p);
-	size_t *len = malloc(n * sizeof *len);
-	char *text = NULL;
-	int bytes = -1;
-	if (p && len && n <= INT32_MAX) {
-		for (size_t i = 0; i < n; i++)
-			p[i] = argv[i].p, len[i] = argv[i].n;
-		bytes = redisFormatCommandArgv(&text, (int)n, p, len);
+	length(&r->out, '*', n);
+	for (size_t i = 0; i < n; i++) {
+		length(&r->out, '$', argv[i].n);
+		buf_span(&r->out, argv[i]);
+		buf_add(&r->out, "\r\n", 2);
 	}
-	free(p);
-	free(len);
-	if (bytes < 0)
-		return false;
-	buf_add(&r->out, text, (size_t)bytes);
-	redisFreeCommand(text);
 	return !r->out.failed;
 }
 

@@ -153,6 +153,17 @@ void buf_printf(struct buf *b, const char *fmt, ...)
 
 typedef bool escape_fn(struct buf *b, unsigned char c);
 
+/* Printable ASCII but for the characters that an escape may stand for: it is asked of every byte
+ * that is recorded. */
+static bool harmless(unsigned char c)
+{
+	static const uint64_t low = ~(1ULL << '"' | 1ULL << '&' | 1ULL << '\'' | 1ULL << '<' |
+				      1ULL << '>' | 0xffffffffULL);
+	static const uint64_t high = ~(1ULL << ('\\' - 64) | 1ULL << (0x7f - 64));
+
+	return c < 0x80 && ((c < 64 ? low : high) >> (c & 63) & 1);
+}
+
 /* Copies runs of harmless text; `escape` writes what stands for an ASCII byte, or answers false
  * when the byte may stay. */
 static void add_escaped(struct buf *b, struct span s, escape_fn *escape)
@@ -161,10 +172,14 @@ static void add_escaped(struct buf *b, struct span s, escape_fn *escape)
 
 	while (i < s.n) {
 		unsigned char c = (unsigned char)s.p[i];
-		size_t n = span_utf8(span_of(s.p + i, s.n - i));
-		size_t plain = b->n;
+		size_t n, plain;
 
-		if (n > 1 || (c >= 0x20 && c < 0x7f && !strchr("\"\\&<>'", c))) {
+		if (harmless(c)) {
+			i++;
+			continue;
+		}
+		n = span_utf8(span_of(s.p + i, s.n - i));
+		if (n > 1) {
 			i += n;
 			continue;
 		}
