@@ -150,7 +150,7 @@ static void add(struct desk *d, unsigned i, bool core, uint64_t up, uint64_t dow
 
 #define PEOPLE	32
 #define MINUTES 8
-#define SLOTS	40000
+#define SLOTS	400000
 
 struct said {
 	struct record_decoder *decoder;
