@@ -103,14 +103,18 @@ class Redis(Process):
     def json(self, *words):
         return json.loads(self.cli("--json", *words).stdout)
 
-    def records(self, node="test"):
-        """All records of a node, each with its chain and seq, in the order they were stored."""
-        out = []
+    def each_record(self, node="test"):
+        """The records of a node, each with its chain and seq, in the order they were stored; not all at once in memory."""
         for key in sorted(self.json("keys", f"stile:{{{node}}}:log:*")):
-            for _, fields in self.json("xrange", key, "-", "+"):
-                f = fields if isinstance(fields, dict) else dict(zip(fields[::2], fields[1::2]))
-                out.append(dict(json.loads(f["b"]), chain_=f["c"], seq_=int(f["s"]), hash_=f["h"], body_=f["b"]))
-        return out
+            since = "-"
+            while batch := self.json("xrange", key, since, "+", "count", 20000):
+                for _, fields in batch:
+                    f = fields if isinstance(fields, dict) else dict(zip(fields[::2], fields[1::2]))
+                    yield dict(json.loads(f["b"]), chain_=f["c"], seq_=int(f["s"]), hash_=f["h"], body_=f["b"])
+                since = "(" + batch[-1][0]
+
+    def records(self, node="test"):
+        return list(self.each_record(node))
 
 
 class Authority:

@@ -143,17 +143,21 @@ def show(samples, text):
 
 
 def recorded_once(s, town):
-    """All successes of good clients, and no access that has not one end, each once."""
-    records = s.redis.records()
-    seen = collections.Counter((r["chain_"], r["seq_"]) for r in records)
-    assert set(seen.values()) == {1}
-    given = [r for r in records if r["k"] == "access" and r["verdict"] == "allow"]
-    ends = {r["id"]: r for r in records if r["k"] == "end"}
-    assert len([r for r in records if r["k"] == "end"]) == len(ends) == len(given) and {r["id"] for r in given} == set(ends)
+    """All successes of good clients, and no access that has not one end, each once. Returns the number of all records."""
+    seen, given, ends = set(), {}, {}
+    for n, r in enumerate(s.redis.each_record(), 1):
+        seen.add((r["chain_"], r["seq_"]))
+        if r["k"] == "access" and r["verdict"] == "allow":
+            assert r["id"] not in given
+            given[r["id"]] = r["to"] if r["rule"] == "good" else None
+        if r["k"] == "end":
+            assert r["id"] not in ends
+            ends[r["id"]] = r["reason"]
+    assert len(seen) == n and set(given) == set(ends)
     # what good clients got; the dead port is asked for under the same names, and gets nothing
-    got = collections.Counter(r["to"] for r in given if r["rule"] == "good" and ends[r["id"]]["reason"] != "unreachable")
-    assert got == town.good, {n: (got[n], town.good[n]) for n in got | town.good if got[n] != town.good[n]}
-    return len(records)
+    got = collections.Counter(to for i, to in given.items() if to and ends[i] != "unreachable")
+    assert got == town.good, {to: (got[to], town.good[to]) for to in got | town.good if got[to] != town.good[to]}
+    return n
 
 
 def test_memory_and_descriptors_stay_flat(stile):
