@@ -281,9 +281,12 @@ def basic(user):
     return "Proxy-Authorization: Basic " + base64.b64encode(f"{user}:{user}-secret".encode()).decode()
 
 
-def connect(stile, authority, user=None, more="", timeout=20):
-    """A raw CONNECT; returns (socket, head text)."""
-    s = socket.create_connection(("127.0.0.1", stile.port), timeout=timeout)
+def connect(stile, authority, user=None, more="", timeout=20, listener=None):
+    """A raw CONNECT; returns (socket, head text). listener: (port, TLS context) of another listener than the plain one."""
+    port, tls = listener or (stile.port, None)
+    s = socket.create_connection(("127.0.0.1", port), timeout=timeout)
+    if tls:
+        s = tls.wrap_socket(s, server_hostname="proxy.example")
     lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}"] + ([basic(user)] if user else []) + ([more] if more else [])
     s.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
     head = b""

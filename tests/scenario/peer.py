@@ -61,8 +61,8 @@ class Peer:
 class Tunnel:
     """Opened by CONNECT. Bytes in `up` and `down` are those of the tunnel, so they are what the proxy has to count."""
 
-    def __init__(self, stile, host, peer, user, context=None):
-        self.s, self.head = connect(stile, f"{host}:{peer.port}", user)
+    def __init__(self, stile, host, peer, user, context=None, listener=None):
+        self.s, self.head = connect(stile, f"{host}:{peer.port}", user, listener=listener)
         self.status, self.up, self.down = status_of(self.head), 0, 0
         if context and self.status == 200:
             self.s = context.wrap_socket(self.s, server_hostname=host)

@@ -32,9 +32,11 @@ def clock(folder):
 def stile(folder, started, clock):
     """stile(policy) runs one by the clock, with a peer to talk to."""
 
-    def run_it(text, at="2026-11-27 10:00:20", **more):
+    def run_it(text, at="2026-11-27 10:00:20", listen="", **more):
         clock.set(at)
         s = Stile(folder, policy=text, names=HOSTS, **more)
+        if listen:
+            s.config.write_text(s.config.read_text().replace("listen = (", f"listen = ( {listen},", 1))
         s.more["env"] = clock.environment()
         started(s)
         s.peer = started(Peer())
@@ -481,17 +483,21 @@ def rates(streams):
 
 
 def test_bandwidth_is_shared_by_all_of_a_person(stile, started, folder):
-    """One and twenty tunnels on two workers, up and down at once, plain and TLS: a person each. Others have their own."""
-    people = ["one", "twenty", "tlsone", "tlstwenty"]
-    s = stile(policy(f'bandwidth = "{RATE // 1000} kB/s";'), users=people, more='timeouts = { drain = "1s"; };')
-    server, client = tls_contexts(Authority(folder))
+    """One and twenty tunnels on two workers, up and down at once, plain, TLS inside, and through a TLS listener: a person each. Others
+    have their own."""
+    people = [way + n for way in ("", "tls", "listen") for n in ("one", "twenty")]
+    ca, port = Authority(folder), free_port()
+    key, pem = ca.leaf(["proxy.example"], "proxy")
+    s = stile(policy(f'bandwidth = "{RATE // 1000} kB/s";'), users=people, more='timeouts = { drain = "1s"; };',
+              listen=f'{{ address = "127.0.0.1:{port}"; tls = {{ certificate = "{pem}"; key = "{key}"; }}; }}')
+    server, client = tls_contexts(ca)
     secure = started(Peer(server))
     streams = {}
     for who in people:
         peer, context = (secure, client) if who.startswith("tls") else (s.peer, None)
         for i in range(20 if who.endswith("twenty") else 1):
             for down in (True, False):
-                t = Tunnel(s, HOSTS[i % 2], peer, who, context)
+                t = Tunnel(s, HOSTS[i % 2], peer, who, context, (port, client) if who.startswith("listen") else None)
                 s.tunnels.append(t)
                 streams.setdefault((who, down), []).append(Stream(t, f"{who}{i}", peer, down))
     for xs in streams.values():
