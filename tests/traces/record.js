@@ -1,11 +1,12 @@
-// node record.js [SECONDS]: plays the scenes of scenes.json in headless Chromium and writes a trace of each beside this file.
-// Each scene has hosts of its own (www.NAME.example is the core, cdn.NAME.example the cdn), all served here over TLS and HTTP/2, and
-// reaches them through a relay that counts. NODE_PATH says where playwright-core is; a certificate is made with openssl.
+// node record.js PORT [SECONDS]: plays the scenes of scenes.json in headless Chromium, through the stile-proxy on that port of loopback,
+// and writes a trace of each beside this file; record.py starts the proxy and holds what it recorded against the traces. Prints when it
+// began, and what came after the end of each scene, as browsers close what is open. Each scene has hosts of its own (www.NAME.example and m.NAME.example are the core, cdn.NAME.example is the cdn), all served here
+// over TLS and HTTP/2, and a relay of its own before the proxy, which counts and logs in. NODE_PATH says where playwright-core is.
 const { chromium } = require('playwright-core');
 const http2 = require('http2'), http = require('http'), net = require('net'), crypto = require('crypto'), fs = require('fs'), os = require('os'),
   path = require('path'), { execFileSync } = require('child_process');
 const { scenes, minutes } = JSON.parse(fs.readFileSync(path.join(__dirname, 'scenes.json'), 'utf8'));
-const SECONDS = Number(process.argv[2]) || minutes * 60;
+const PROXY = Number(process.argv[2]), SECONDS = Number(process.argv[3]) || minutes * 60;
 const sleep = ms => new Promise(done => setTimeout(done, ms));
 
 // --- the pages: what services of these kinds send, in size and rhythm
@@ -74,29 +75,40 @@ function serve(folder) {
   return new Promise(done => server.listen(0, '127.0.0.1', () => done(server)));
 }
 
-// --- the relay: CONNECT, and bytes counted by second and part
+// --- the relay: CONNECT, handed on to the proxy with the login of the scene's person; the tunnel's bytes are counted by second and part
 
-function relay(port, start) {
-  const sums = new Map();
+function relay(name, port, start) {
+  const sums = new Map(), after = { core: [0, 0], cdn: [0, 0] }, login = Buffer.from(`${name}:${name}-secret`).toString('base64');
   const count = (part, way, n) => {
     const second = Math.floor((Date.now() - start) / 1000), key = `${second} ${part}`;
-    if (second < 0 || second >= SECONDS) return;
+    if (second >= SECONDS) return void (after[part][way] += n);
     if (!sums.has(key)) sums.set(key, [0, 0]);
     sums.get(key)[way] += n;
   };
-  const proxy = http.createServer((q, r) => { r.writeHead(403); r.end(); });
-  proxy.on('connect', (req, client, head) => {
+  const pass = (from, to, part, way) => {
+    from.on('data', d => { count(part, way, d.length); if (!to.write(d)) { from.pause(); to.once('drain', () => from.resume()); } });
+    from.on('end', () => to.end());
+    from.on('error', () => to.destroy());
+    from.on('close', () => to.destroy());
+  };
+  const front = http.createServer((q, r) => { r.writeHead(403); r.end(); });
+  front.on('connect', (req, client, head) => {
     const host = req.url.split(':')[0], part = host.startsWith('cdn.') ? 'cdn' : 'core';
+    client.on('error', () => {});
     if (!host.endsWith('.example')) return client.end('HTTP/1.1 403 Forbidden\r\n\r\n');
-    const origin = net.connect(port, '127.0.0.1', () => { client.write('HTTP/1.1 200 OK\r\n\r\n'); if (head.length) { count(part, 0, head.length); origin.write(head); } });
-    for (const [a, b, way] of [[client, origin, 0], [origin, client, 1]]) {
-      a.on('data', d => { count(part, way, d.length); if (!b.write(d)) { a.pause(); b.once('drain', () => a.resume()); } });
-      a.on('end', () => b.end());
-      a.on('error', () => b.destroy());
-      a.on('close', () => b.destroy());
-    }
+    const on = http.request({ host: '127.0.0.1', port: PROXY, method: 'CONNECT', path: `${host}:${port}`, headers: { 'proxy-authorization': `Basic ${login}` } });
+    on.on('error', () => client.destroy());
+    on.on('connect', (res, proxy, early) => {
+      if (res.statusCode !== 200) { console.error(`${name}: the proxy answers ${res.statusCode} for ${host}`); return client.end(`HTTP/1.1 ${res.statusCode} no\r\n\r\n`); }
+      client.write('HTTP/1.1 200 OK\r\n\r\n');
+      pass(client, proxy, part, 0);
+      pass(proxy, client, part, 1);
+      if (head.length) client.unshift(head);
+      if (early.length) proxy.unshift(early);
+    });
+    on.end();
   });
-  return new Promise(done => proxy.listen(0, '127.0.0.1', () => done({ port: proxy.address().port, close: () => proxy.close(),
+  return new Promise(done => front.listen(0, '127.0.0.1', () => done({ port: front.address().port, after, close: () => front.close(),
     lines: () => [...sums].map(([k, v]) => [...k.split(' '), ...v]).sort((a, b) => a[0] - b[0] || (a[1] < b[1] ? -1 : 1)).map(l => l.join(' ')) })));
 }
 
@@ -110,6 +122,23 @@ async function every(at, from, to, gap, act) {
 }
 
 const open = (page, name) => page.goto(`https://www.${name}.example/`, { waitUntil: 'load' });
+
+const gaps = [8, 14, 10, 12, 9, 13, 11];
+
+async function feed(page, at, name) {
+  let n = 0;
+  const gap = () => gaps[n++ % gaps.length];
+  const look = async s => {
+    await page.mouse.wheel(0, 900);
+    await fetchIn(page, `https://www.${name}.example/json?n=6500`);
+    for (let i = 0; i < 3; i++) await fetchIn(page, `https://cdn.${name}.example/bytes?n=${60000 + 9000 * i}`);
+    await post(page, `https://www.${name}.example/json?n=40`, 620);
+  };
+  await open(page, name);
+  await every(at, 4, 236, gap, look);
+  await every(at, 240, 420, 60, () => fetchIn(page, `https://www.${name}.example/json?n=300`));
+  await every(at, 422, 655, gap, look);
+}
 
 async function video(page, at, name, host) {
   await open(page, name);
@@ -125,18 +154,11 @@ const connect = (page, name) => page.evaluate(u => new Promise(ok => { window.s 
 
 const play = {
   async feed(page, at, name) {
-    const look = async s => {
-      await page.mouse.wheel(0, 900);
-      await fetchIn(page, `https://www.${name}.example/json?n=6500`);
-      for (let i = 0; i < 3; i++) await fetchIn(page, `https://cdn.${name}.example/bytes?n=${60000 + 9000 * i}`);
-      await post(page, `https://www.${name}.example/json?n=40`, 620);
-    };
-    const gap = s => 8 + (s * 7) % 7;
-    await open(page, name);
-    await every(at, 4, 236, gap, look);
-    await every(at, 240, 420, 60, () => fetchIn(page, `https://www.${name}.example/json?n=300`));
-    await every(at, 422, 655, gap, look);
+    await feed(page, at, name);
     await page.close();
+  },
+  async tabs(page, at, name) {
+    await Promise.all([feed(page, at, name), feed(await page.context().newPage(), at, name)]);
   },
   video: (page, at, name) => video(page, at, name, 'www'),
   'video-cdn': (page, at, name) => video(page, at, name, 'cdn'),
@@ -169,6 +191,21 @@ const play = {
     const [d] = await Promise.all([page.waitForEvent('download'), page.click('#down')]);
     await d.path().catch(() => {});
   },
+  async live(page, at, name) {
+    await open(page, name);
+    await Promise.all([every(at, 5, 720, 5, () => fetchIn(page, `https://www.${name}.example/json?n=2400`)),
+      every(at, 30, 720, 30, () => post(page, `https://www.${name}.example/json?n=20`, 900))]);
+  },
+  async hosts(page, at, name) {
+    await page.goto(`https://www.${name}.example/json?n=900`);
+    const other = await page.context().newPage();
+    await other.goto(`https://m.${name}.example/json?n=900`);
+    await every(at, 6, 360, 6, async s => {
+      const [p, host] = s % 12 ? [page, 'www'] : [other, 'm'];
+      await fetchIn(p, `https://${host}.${name}.example/json?n=1700`);
+      await post(p, `https://${host}.${name}.example/json?n=20`, 300);
+    });
+  },
   async form(page, at, name) {
     await open(page, name);
     await every(at, 120, 420, 45, () => post(page, `https://www.${name}.example/json?n=120`, 3072));
@@ -185,18 +222,22 @@ const play = {
   const b = await chromium.launch({ executablePath: '/usr/bin/chromium', headless: true, proxy: { server: 'per-context' },
     args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'] });
   await sleep(start - Date.now() + 500);
+  const after = {};
   const at = s => sleep(Math.max(0, start + s * 1000 - Date.now()));
   await Promise.all(scenes.map(async ({ name }) => {
-    const counted = await relay(port, start);
+    const counted = await relay(name, port, start);
     const c = await b.newContext({ ignoreHTTPSErrors: true, acceptDownloads: true, proxy: { server: `http://127.0.0.1:${counted.port}` } });
     const page = await c.newPage();
     await Promise.race([play[name](page, at, name), at(SECONDS)]);
     await at(SECONDS);
     fs.writeFileSync(path.join(__dirname, `${name}.trace`), `# ${name}: second part up down; Chromium ${b.version()}, recorded ${new Date(start).toISOString().slice(0, 10)}\n${counted.lines().join('\n')}\n`);
     await c.close().catch(() => {});
+    await sleep(2000);
     counted.close();
+    after[name] = counted.after;
   }));
   await b.close();
+  console.log(JSON.stringify({ start: start / 1000, seconds: SECONDS, after }));
   fs.rmSync(folder, { recursive: true, force: true });
   process.exit(0);
 })().catch(e => { console.error(e); process.exit(1); });
