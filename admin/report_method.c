@@ -48,7 +48,8 @@ void method_errors(struct report *r)
 		"looks; long reading, typing and talking by text make too few, and so does a video "
 		"that comes from a service's cdn; several people on one account "
 		"are one person, one person on several accounts is several; hosts that several "
-		"services share add bytes but no minutes.");
+		"services share add bytes but no minutes. How much this comes to in scenes that "
+		"were watched is in minutes.md of the documentation.");
 }
 
 void method_coverage(struct report *r)

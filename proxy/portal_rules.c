@@ -4,6 +4,7 @@
  */
 #include "portal_rules.h"
 
+#include "active.h"
 #include "clock.h"
 
 #include <string.h>
@@ -209,6 +210,26 @@ static bool put_cards(struct portal *p, bool open, const char *title)
 	return found > 0;
 }
 
+/* Wherever time is shown it is said what it means, and what is wrong with it. */
+static void put_method(struct portal *p)
+{
+	size_t n = snapshot_rules(p->policy);
+	struct portal_rule r;
+	bool minutes = false;
+
+	for (size_t i = 0; i < n && !minutes; i++)
+		minutes = portal_rule(p, i, &r) && r.view.limits.minutes;
+	if (!minutes)
+		return;
+	buf_printf(&p->body,
+		"<h2>How minutes are counted</h2>\n<p>A minute of the clock counts when what you "
+		"and one service send each other in it comes to %d KiB or more, %d KiB of them "
+		"from you. It counts once, however many tabs are open. Pages that move by "
+		"themselves use minutes while nobody looks; reading, typing and pictures from "
+		"other hosts than the service's own may use none.</p>\n",
+		ACTIVE_BYTES / 1024, ACTIVE_BYTES_UP / 1024);
+}
+
 void portal_rules(struct portal *p)
 {
 	struct buf *b = &p->body;
@@ -222,6 +243,7 @@ void portal_rules(struct portal *p)
 		buf_adds(b, "<p class=\"soft\">The first rule that speaks of a page decides; where "
 			    "none does, it is not open.</p>\n");
 	put_cards(p, false, "What holds at other times");
+	put_method(p);
 }
 
 /* --- for machines --------------------------------------------------------------------------------

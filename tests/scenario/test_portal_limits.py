@@ -47,7 +47,7 @@ def test_a_bar_a_warning_and_the_end(house):
     assert re.search(r"50\d\.\d kB of 1.0 MB used; anew at 00:00 tomorrow", page)
     bar = int(re.search(r'used; anew at 00:00 tomorrow.</p>\n<svg.*?class="is".*?width="(\d+)"', page.split(" of 1.0 MB")[1]).group(1))
     assert 500 <= bar <= 520
-    for words in ("600 requests/min", "6 tunnels at once (0 open now)", "40 MB/s"):
+    for words in ("How minutes are counted", "16 KiB", "600 requests/min", "6 tunnels at once (0 open now)", "40 MB/s"):
         assert words in page
     assert budget(s, "social", "bytes", "eva")["used"] == 0  # another person's is another
     for _ in range(4):
