@@ -125,6 +125,8 @@ def rollups(journal):
                 count(metric, r[metric])
             if r["core_up"] or r["core_down"]:
                 minutes["min", r["day"]][json.dumps(key, separators=(",", ":"), ensure_ascii=False)] += f"{r['minute']},{r['core_up']},{r['core_down']} "
+        elif r["k"] == "ack":
+            count("ack", 1)
         elif r["k"] == "mark" and r["what"] == "checkpoint":
             count("checkpoint", 1)
         elif r["k"] == "mark" and r["what"] == "gap":
