@@ -1,56 +1,133 @@
-/* Sort and merge. Growing only where merging won less than half keeps the cost per entry bounded.
+/*
+ * Sort and merge. Minutes and persons are small numbers, so they are sorted by their bytes, the
+ * last first; bytes that all entries share, most of them, cost nothing. A person has few
+ * combinations in a minute: these are put in order while merging. Growing only where merging won
+ * less than half keeps the cost per entry bounded.
  */
 #include "ledger.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-#define FIRST 65536
+#define FIRST	  65536
+#define KEY_BYTES 8
 
-static int by_key(const void *a, const void *b)
+/* Byte i of the key, the least significant first: person, minute. */
+static inline unsigned key_byte(const struct entry *e, unsigned i)
 {
-	const struct entry *x = a, *y = b;
-	if (x->person != y->person)
-		return x->person < y->person ? -1 : 1;
-	if (x->slot != y->slot)
-		return x->slot < y->slot ? -1 : 1;
-	if (x->combination != y->combination)
-		return x->combination < y->combination ? -1 : 1;
-	return 0;
+	uint32_t part = i < 4 ? e->person : e->minute;
+
+	return part >> 8 * (i % 4) & 0xff;
 }
 
-static uint64_t sum(uint64_t a, uint64_t b)
+/* The first n, by way of l->spare, whose others stay what they are. Stable. */
+static void sort_by_byte(struct ledger *l, size_t n, unsigned byte)
 {
-	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+	size_t count[256] = {0}, at[256] = {0};
+
+	for (size_t i = 0; i < n; i++)
+		count[key_byte(&l->v[i], byte)]++;
+	for (unsigned i = 1; i < 256; i++)
+		at[i] = at[i - 1] + count[i - 1];
+	for (size_t i = 0; i < n; i++)
+		l->spare[at[key_byte(&l->v[i], byte)]++] = l->v[i];
+	memcpy(l->v, l->spare, n * sizeof *l->v);
 }
 
-void ledger_settle(struct ledger *l)
+/* Which bytes of the key are not the same everywhere: bit i for byte i. */
+static unsigned varied_bytes(const struct entry *v, size_t n)
 {
-	size_t kept = 0;
-	if (l->settled == l->n)
-		return;
-	qsort(l->v, l->n, sizeof *l->v, by_key);
-	for (size_t i = 0; i < l->n; i++) {
-		struct entry *last = kept ? &l->v[kept - 1] : NULL;
-		if (last && by_key(last, &l->v[i]) == 0) {
-			last->a = sum(last->a, l->v[i].a);
-			last->b = sum(last->b, l->v[i].b);
-		} else {
-			l->v[kept++] = l->v[i];
-		}
+	struct entry or = v[0], and = v[0];
+	unsigned varied = 0;
+
+	for (size_t i = 1; i < n; i++) {
+		or.minute |= v[i].minute, and.minute &= v[i].minute;
+		or.person |= v[i].person, and.person &= v[i].person;
 	}
-	l->n = l->settled = kept;
+	for (unsigned i = 0; i < KEY_BYTES; i++)
+		if (key_byte(& or, i) != key_byte(&and, i))
+			varied |= 1U << i;
+	return varied;
+}
+
+static void sort(struct ledger *l, size_t n)
+{
+	unsigned varied = n ? varied_bytes(l->v, n) : 0;
+
+	for (unsigned byte = 0; byte < KEY_BYTES; byte++)
+		if (varied >> byte & 1)
+			sort_by_byte(l, n, byte);
+}
+
+/* Minutes before `until` first, in the order they are in, and so the others. Returns how many. */
+static size_t divide(struct ledger *l, uint64_t until)
+{
+	size_t front = 0, others = 0;
+
+	for (size_t i = 0; i < l->n; i++)
+		if (l->v[i].minute < until)
+			l->v[front++] = l->v[i];
+		else
+			l->spare[others++] = l->v[i];
+	if (others)
+		memcpy(l->v + front, l->spare, others * sizeof *l->v);
+	return front;
+}
+
+static bool same_minute(const struct entry *a, const struct entry *b)
+{
+	return a->minute == b->minute && a->person == b->person;
+}
+
+/* Into v[0 … *n), whose last entries are the same minute's with smaller combinations first. */
+static void merge(struct entry *v, size_t *n, const struct entry *e)
+{
+	size_t at = *n;
+
+	while (at > 0 && same_minute(&v[at - 1], e) && v[at - 1].combination > e->combination)
+		at--;
+	if (at > 0 && same_minute(&v[at - 1], e) && v[at - 1].combination == e->combination) {
+		v[at - 1].up = sum_capped(v[at - 1].up, e->up);
+		v[at - 1].down = sum_capped(v[at - 1].down, e->down);
+		return;
+	}
+	struct entry fresh = *e;
+	memmove(&v[at + 1], &v[at], (*n - at) * sizeof *v);
+	v[at] = fresh;
+	++*n;
+}
+
+size_t ledger_settle(struct ledger *l, uint64_t until)
+{
+	size_t kept = 0, n = divide(l, until);
+
+	sort(l, n);
+	for (size_t i = 0; i < n; i++)
+		merge(l->v, &kept, &l->v[i]);
+	if (kept < n)
+		memmove(l->v + kept, l->v + n, (l->n - n) * sizeof *l->v);
+	l->n -= n - kept;
+	return kept;
+}
+
+static bool grow(struct entry **v, size_t cap)
+{
+	struct entry *more = realloc(*v, cap * sizeof *more);
+
+	if (more)
+		*v = more;
+	return more;
 }
 
 static bool make_room(struct ledger *l)
 {
-	ledger_settle(l);
+	size_t cap = l->cap ? l->cap * 2 : FIRST;
+
+	ledger_settle(l, UINT64_MAX);
 	if (l->n < l->cap / 2)
 		return true;
-	size_t cap = l->cap ? l->cap * 2 : FIRST;
-	struct entry *more = realloc(l->v, cap * sizeof *more);
-	if (!more)
+	if (!grow(&l->v, cap) || !grow(&l->spare, cap))
 		return false;
-	l->v = more;
 	l->cap = cap;
 	return true;
 }
@@ -63,8 +140,16 @@ bool ledger_add(struct ledger *l, const struct entry *e)
 	return true;
 }
 
+void ledger_drop(struct ledger *l, size_t n)
+{
+	if (n)
+		memmove(l->v, l->v + n, (l->n - n) * sizeof *l->v);
+	l->n -= n;
+}
+
 void ledger_free(struct ledger *l)
 {
 	free(l->v);
+	free(l->spare);
 	*l = (struct ledger){0};
 }

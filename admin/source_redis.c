@@ -1,7 +1,7 @@
 /*
  * Redis as a source: the nodes, and for each node and day the two hashes of rollup.h. Hashes are
  * scanned, not fetched whole, so that neither side holds a large one at once; a scan may give a
- * field twice, hence the pool of fields seen. Raw records, where they are wanted, are in a stream
+ * field twice, which the tally is told. Raw records, where they are wanted, are in a stream
  * per node and day, read in pages.
  */
 #include "source.h"
@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define SCAN_COUNT "200"
+#define SCAN_COUNT "1000"
 #define PAGE_COUNT "1000" /* records of a stream at once */
 
 struct reading {
@@ -40,14 +40,11 @@ static bool reply_wrong(const struct redis_reply *a, const char *what, struct er
 /* --- one hash --------------------------------------------------------------------------------- */
 
 static void take(const struct reading *r, enum rollup_hash hash, struct span day,
-	const struct redis_reply *pairs, struct intern *seen)
+	const struct redis_reply *pairs)
 {
 	for (size_t i = 0; i + 1 < pairs->n; i += 2) {
 		struct span field = pairs->v[i].str, value = pairs->v[i + 1].str;
-		size_t before = seen->n;
 		uint64_t add = 0;
-		if (intern_id(seen, field) < before)
-			continue;
 		if (hash == ROLLUP_DAY && !span_u64(value, UINT64_MAX, &add))
 			tally_bad(r->t, 1);
 		else
@@ -55,30 +52,21 @@ static void take(const struct reading *r, enum rollup_hash hash, struct span day
 	}
 }
 
-static bool scan(const struct reading *r, enum rollup_hash hash, const char *key, struct span day,
-	struct intern *seen, struct err *e)
+static bool read_hash(const struct reading *r, enum rollup_hash hash, struct span node,
+	struct span day, struct err *e)
 {
-	char cursor[24] = "0";
+	char key[KEY_MAX], cursor[24] = "0";
+	key_day(key, node, hash == ROLLUP_DAY ? "day" : "min", day);
+	tally_hash(r->t);
 	do {
 		const struct redis_reply *a = redis_words(
 			r->redis, e, "HSCAN", key, cursor, "COUNT", SCAN_COUNT, (char *)NULL);
 		if (!a || a->type != REDIS_ARRAY || a->n != 2 || a->v[1].type != REDIS_ARRAY ||
 			!span_copy(a->v[0].str, cursor, sizeof cursor))
 			return reply_wrong(a, "HSCAN", e);
-		take(r, hash, day, &a->v[1], seen);
+		take(r, hash, day, &a->v[1]);
 	} while (strcmp(cursor, "0") != 0);
 	return true;
-}
-
-static bool read_hash(const struct reading *r, enum rollup_hash hash, struct span node,
-	struct span day, struct err *e)
-{
-	struct intern seen = {0};
-	char key[KEY_MAX];
-	key_day(key, node, hash == ROLLUP_DAY ? "day" : "min", day);
-	bool ok = scan(r, hash, key, day, &seen, e);
-	intern_free(&seen);
-	return ok;
 }
 
 /* --- one stream ------------------------------------------------------------------------------- */
@@ -138,19 +126,25 @@ static bool read_stream(const struct reading *r, struct span node, struct span d
 
 /* --- nodes and days --------------------------------------------------------------------------- */
 
-static bool read_node(struct reading *r, struct span node, struct err *e)
+static bool read_node_day(struct reading *r, struct span node, struct span day, struct err *e)
+{
+	return read_hash(r, ROLLUP_DAY, node, day, e) && read_hash(r, ROLLUP_MIN, node, day, e) &&
+	       (!r->raw || read_stream(r, node, day, e));
+}
+
+/* A day of all nodes after the other, so that its minutes are complete and need not wait. */
+static bool read_days(struct reading *r, const struct intern *nodes, struct err *e)
 {
 	const struct period *p = tally_period(r->t);
-	r->node = tally_node_open(r->t, node);
 	for (size_t i = 0; i < p->days; i++) {
 		char day[11];
 		period_day(p, i, day);
 		if (r->progress)
-			fprintf(stderr, "\rreading %.*s %s", SPAN_ARG(node), day);
-		if (!read_hash(r, ROLLUP_DAY, node, span_str(day), e) ||
-			!read_hash(r, ROLLUP_MIN, node, span_str(day), e) ||
-			(r->raw && !read_stream(r, node, span_str(day), e)))
-			return false;
+			fprintf(stderr, "\rreading %s", day);
+		for (r->node = 0; r->node < nodes->n; r->node++)
+			if (!read_node_day(r, nodes->v[r->node], span_str(day), e))
+				return false;
+		tally_day_done(r->t, span_str(day));
 		if (tally_failed(r->t))
 			return err_set(e, "out of memory");
 	}
@@ -185,7 +179,8 @@ static bool read_all(struct reading *r, struct err *e)
 	struct intern names = {0};
 	bool ok = list_nodes(r, &names, e);
 	for (size_t i = 0; ok && i < names.n; i++)
-		ok = read_node(r, names.v[i], e);
+		tally_node_open(r->t, names.v[i]);
+	ok = ok && read_days(r, &names, e);
 	intern_free(&names);
 	if (r->progress)
 		fputs("\r\033[K", stderr);

@@ -1,13 +1,8 @@
-/*
- * The tally's intake: field names become numbers, counters and minutes become entries of the
- * ledger.
- */
+/* The tally itself: its life, its nodes, and whose figures stand under which names. */
 #include "tally_inside.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-#define FIELD_ROOM 2048 /* of a field name's parts */
 
 static const char *const words[] = {
 #define DIM(name, word, title, none) [DIM_##name] = word,
@@ -66,6 +61,14 @@ void tally_free(struct tally *t)
 	intern_free(&t->names);
 	intern_free(&t->combinations);
 	intern_free(&t->fields);
+	for (size_t d = 0; d < DIM_COUNT; d++) {
+		for (size_t i = 0; i < t->behind[d].n; i++)
+			people_free(&t->behind[d].name[i]);
+		free(t->behind[d].name);
+		intern_free(&t->mixed[d].values);
+		free(t->mixed[d].minutes);
+	}
+	free(t->sums);
 	free(t->known);
 	ledger_free(&t->ledger);
 	free(t);
@@ -150,206 +153,85 @@ bool tally_failed(const struct tally *t)
 	return t->failed;
 }
 
-/* --- intake ----------------------------------------------------------------------------------- */
+/* --- who and what ----------------------------------------------------------------------------- */
 
-static bool in_period(const struct tally *t, struct span day)
+static bool room_for_sums(struct tally *t)
 {
-	return day.n == 10 && memcmp(day.p, t->period.from, 10) >= 0 &&
-	       memcmp(day.p, t->period.to, 10) <= 0;
-}
-
-static bool number_names(struct tally *t, const struct rollup_key *k, struct known *out)
-{
-	const struct span name[DIM_DAY] = {[DIM_ROLE] = k->role,
-		[DIM_SERVICE] = k->service,
-		[DIM_ZONE] = k->zone,
-		[DIM_RULE] = k->rule,
-		[DIM_PURPOSE] = k->purpose};
-	out->person = intern_id(&t->names, k->user);
-	bool ok = out->person != INTERN_NONE;
-	for (int d = 0; d < DIM_DAY; d++) {
-		out->name[d] = intern_id(&t->names, name[d]);
-		ok = ok && out->name[d] != INTERN_NONE;
-	}
-	t->failed |= !ok;
-	return ok;
-}
-
-/* Splits ["metric","user",…] behind the metric. Metrics are plain words. */
-static bool split_metric(struct span field, struct span *metric, struct span *rest)
-{
-	size_t n = 2;
-	if (field.n < 2 || memcmp(field.p, "[\"", 2) != 0)
-		return false;
-	while (n < field.n && field.p[n] >= 'a' && field.p[n] <= 'z')
-		n++;
-	if (field.n - n < 2 || memcmp(field.p + n, "\",", 2) != 0)
-		return false;
-	*metric = span_of(field.p + 2, n - 2);
-	*rest = span_of(field.p + n + 2, field.n - n - 2);
-	return true;
-}
-
-static bool remember(struct tally *t, enum rollup_hash hash, struct span field, struct known *out)
-{
-	char store[FIELD_ROOM];
-	struct rollup_key k;
-	if (!rollup_key_parse(hash, field, store, sizeof store, &k)) {
-		t->bad++;
-		return false;
-	}
-	return number_names(t, &k, out);
-}
-
-static bool room_for_known(struct tally *t)
-{
-	if (t->nknown < t->capknown)
+	if (t->combinations.n <= t->capsums)
 		return true;
-	size_t cap = t->capknown ? t->capknown * 2 : 1024;
-	struct known *more = realloc(t->known, cap * sizeof *more);
-	t->failed |= !more;
+	size_t cap = t->capsums ? t->capsums * 2 : 256;
+	struct sums *more = realloc(t->sums, cap * sizeof *more);
 	if (!more)
 		return false;
-	t->known = more;
-	t->capknown = cap;
+	memset(more + t->capsums, 0, (cap - t->capsums) * sizeof *more);
+	t->sums = more;
+	t->capsums = cap;
 	return true;
 }
 
-/* What the field means; *metric is empty in the hash of minutes. NULL: unreadable, or no memory. */
-static const struct known *read_field(
-	struct tally *t, enum rollup_hash hash, struct span field, struct span *metric)
+/* The number of a combination, which has its sums. */
+static uint32_t number_combination(struct tally *t, const struct combination *c)
 {
-	struct span rest = field.n ? span_of(field.p + 1, field.n - 1) : field;
-	*metric = SPAN("");
-	if (hash == ROLLUP_DAY ? !split_metric(field, metric, &rest)
-			       : !span_starts(field, SPAN("["))) {
-		t->bad++;
-		return NULL;
+	uint32_t id = intern_id(&t->combinations, span_of(c, sizeof *c));
+
+	if (id != INTERN_NONE && room_for_sums(t))
+		return id;
+	t->failed = true;
+	return INTERN_NONE;
+}
+
+static bool room_for_name(struct behind *b, uint32_t name)
+{
+	if (name < b->n)
+		return true;
+	size_t n = name + 1 > 2 * b->n ? name + 1 : 2 * b->n;
+	struct people *more = realloc(b->name, n * sizeof *more);
+	if (!more)
+		return false;
+	memset(more + b->n, 0, (n - b->n) * sizeof *more);
+	b->name = more;
+	b->n = n;
+	return true;
+}
+
+static void stand_behind(struct tally *t, uint32_t person, const struct combination *c)
+{
+	for (size_t d = 0; d < DIM_COUNT && person != NOBODY; d++) {
+		struct behind *b = &t->behind[d];
+		if (!room_for_name(b, c->name[d]) || !people_add(&b->name[c->name[d]], person))
+			t->failed = true;
 	}
-	struct known fresh;
-	uint32_t id = intern_find(&t->fields, rest);
+}
+
+uint32_t tally_enter(struct tally *t, uint32_t person, const struct combination *c)
+{
+	uint32_t id = number_combination(t, c);
+
 	if (id != INTERN_NONE)
-		return &t->known[id];
-	if (!remember(t, hash, field, &fresh) || !room_for_known(t))
-		return NULL;
-	id = intern_id(&t->fields, rest);
-	t->failed |= id == INTERN_NONE;
-	if (id == INTERN_NONE)
-		return NULL;
-	t->known[id] = fresh;
-	t->nknown = id + 1;
-	return &t->known[id];
+		stand_behind(t, person, c);
+	return id;
 }
 
-static void enter_as(struct tally *t, uint32_t person, const struct combination *c, uint32_t slot,
-	uint64_t a, uint64_t b)
+void tally_count(struct tally *t, uint32_t combination, enum counter which, uint64_t add)
 {
-	struct entry e = {.person = person, .slot = slot, .a = a, .b = b};
-	e.combination = intern_id(&t->combinations, span_of(c, sizeof *c));
-	if (e.combination == INTERN_NONE || !ledger_add(&t->ledger, &e))
-		t->failed = true;
-}
+	uint64_t *sum = &t->sums[combination].counter[which];
 
-/* "2026-11-02 facebook" */
-static uint32_t day_and_service(struct tally *t, const struct combination *c)
-{
-	char both[FIELD_ROOM];
-	struct span day = t->names.v[c->name[DIM_DAY]], service = t->names.v[c->name[DIM_SERVICE]];
-	int n = snprintf(both, sizeof both, "%.*s %.*s", SPAN_ARG(day), SPAN_ARG(service));
-	uint32_t id = intern_id(&t->names, span_of(both, (size_t)n));
-	t->failed |= id == INTERN_NONE;
-	return id == INTERN_NONE ? NOBODY : id;
-}
-
-static void enter(
-	struct tally *t, const struct known *k, uint32_t day, uint32_t slot, uint64_t a, uint64_t b)
-{
-	struct combination c = {{NOBODY}};
-	if (t->only != NOBODY && k->person != t->only)
-		return;
-	memcpy(c.name, k->name, sizeof k->name);
-	c.name[DIM_DAY] = day;
-	if (t->only != NOBODY)
-		c.name[DIM_DAY_SERVICE] = day_and_service(t, &c);
-	enter_as(t, k->person, &c, slot, a, b);
+	*sum = sum_capped(*sum, add);
 }
 
 void tally_attempt(struct tally *t, const struct attempt *a)
 {
 	struct combination c;
-	uint32_t person = intern_id(&t->names, a->person);
+	uint32_t person = intern_id(&t->names, a->person), id;
 	bool ok = person != INTERN_NONE && !t->failed;
 	for (int d = 0; ok && d < DIM_COUNT; d++) {
 		c.name[d] = intern_id(&t->names, a->name[d]);
 		ok = c.name[d] != INTERN_NONE;
 	}
 	t->failed |= !ok;
-	if (!ok)
+	if (!ok || (id = tally_enter(t, person, &c)) == INTERN_NONE)
 		return;
-	enter_as(t, person, &c, SLOT_ATTEMPT, 1, 0);
-	if (a->refused)
-		enter_as(t, person, &c, SLOT_DENY, a->refused, 0);
-	if (a->limited)
-		enter_as(t, person, &c, SLOT_LIMIT, a->limited, 0);
-}
-
-static void note_recorded(struct tally *t, struct tally_node *node, uint32_t day, uint64_t add)
-{
-	size_t i;
-	node->checkpoints += add;
-	if (period_index(&t->period, t->names.v[day], &i))
-		t->recorded[i] += add;
-}
-
-static void count(struct tally *t, struct tally_node *node, const struct known *k,
-	struct span metric, uint32_t day, uint64_t add)
-{
-	static const char *const counters[] = {[SLOT_ALLOW] = "allow",
-		[SLOT_DENY] = "deny",
-		[SLOT_LIMIT] = "limit",
-		[SLOT_CHALLENGE] = "challenge",
-		[SLOT_ACK] = "ack"};
-	if (span_is(metric, "checkpoint"))
-		note_recorded(t, node, day, add);
-	else if (span_is(metric, "lost"))
-		node->lost += add;
-	else if (span_is(metric, "up"))
-		enter(t, k, day, SLOT_BYTES, add, 0);
-	else if (span_is(metric, "down"))
-		enter(t, k, day, SLOT_BYTES, 0, add);
-	for (uint32_t s = SLOT_ALLOW; s <= SLOT_ACK; s++)
-		if (span_is(metric, counters[s]))
-			enter(t, k, day, s, add, 0);
-}
-
-/* "minute,up,down" */
-static bool minute(struct tally *t, const struct known *k, uint32_t day, struct span one)
-{
-	uint64_t at, up, down;
-	struct span first = span_cut(&one, ','), second = span_cut(&one, ',');
-	if (!span_u64(first, UINT32_MAX, &at) || at < SLOT_FIRST_MINUTE ||
-		!span_u64(second, INT64_MAX, &up) || !span_u64(one, INT64_MAX, &down))
-		return false;
-	if (up > 0 || down > 0)
-		enter(t, k, day, (uint32_t)at, up, down);
-	return true;
-}
-
-void tally_add(struct tally *t, size_t node, enum rollup_hash hash, struct span day,
-	struct span field, uint64_t add, struct span text)
-{
-	struct span metric;
-	if (!in_period(t, day) || t->failed)
-		return;
-	const struct known *k = read_field(t, hash, field, &metric);
-	uint32_t day_id = intern_id(&t->names, day);
-	if (!k || day_id == INTERN_NONE)
-		return;
-	if (hash == ROLLUP_DAY)
-		count(t, &t->node[node], k, metric, day_id, add);
-	while (hash == ROLLUP_MIN && text.n > 0) {
-		struct span one = span_cut(&text, ' ');
-		if (one.n > 0 && !minute(t, k, day_id, one))
-			t->bad++;
-	}
+	tally_count(t, id, COUNTER_ATTEMPT, 1);
+	tally_count(t, id, COUNTER_DENY, a->refused);
+	tally_count(t, id, COUNTER_LIMIT, a->limited);
 }

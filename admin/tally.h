@@ -61,6 +61,13 @@ const struct tally_node *tally_node(const struct tally *t, size_t i);
  * passed over; what cannot be read counts as bad. */
 void tally_add(struct tally *t, size_t node, enum rollup_hash hash, struct span day,
 	struct span field, uint64_t add, struct span text);
+/* Entries from now on are those of one hash of Redis, in which a field is once: what a scan gives a
+ * second time is passed over. */
+void tally_hash(struct tally *t);
+/* All that sources have of this day and of those before it was added; days come in their order. The
+ * minutes that no later day of any zone can hold become figures and leave the memory. Not needed:
+ * where it is never said, all minutes wait for the first question. */
+void tally_day_done(struct tally *t, struct span day);
 /* From now on figures are taken only of this person; minutes and counters by day and service, too.
  */
 void tally_only(struct tally *t, struct span person);
@@ -78,6 +85,7 @@ uint64_t tally_bad_lines(const struct tally *t);
 /* Memory ran out somewhere: no figure may be used. */
 bool tally_failed(const struct tally *t);
 
+/* Questions come when everything was added: minutes that are added later count as bad. */
 void tally_total(struct tally *t, struct figures *out);
 /* Minutes in which a node recorded on the i-th day, of all nodes together. */
 uint64_t tally_day_recorded(const struct tally *t, size_t i);

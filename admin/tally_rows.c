@@ -1,218 +1,16 @@
 /*
- * The tally's answers: rows by one dimension, from a walk over the ledger, and the folding of those
- * that hold too few people.
+ * The tally's answers: rows by one dimension, made of sums, and the folding of those that hold too
+ * few people.
  */
 #include "tally_inside.h"
 
 #include <stdlib.h>
 
-#define TOTAL DIM_COUNT /* in place of a dimension */
-
 struct row {
 	struct figures f;
-	uint32_t person; /* last counted, + 1 */
-	uint64_t minute; /* serial of the last counted */
-	bool active;	 /* which that was */
+	uint64_t serial; /* of the mixed minutes last counted */
+	bool active;	 /* which those were */
 };
-
-/* What one minute of one person with one service brings, before it is attributed. */
-struct piece {
-	uint32_t service, value;
-	uint64_t up, down;
-};
-
-/* A walk over the ledger toward rows. */
-struct walk {
-	const struct tally *t;
-	unsigned by;		/* enum dim or TOTAL */
-	const uint32_t *row_of; /* by name; NULL for the total, which is row 0 */
-	struct row *rows;
-	struct piece *pieces; /* room for the largest minute */
-	uint64_t minute;
-};
-
-/* --- walking ---------------------------------------------------------------------------------- */
-
-static uint32_t name_of(const struct walk *w, const struct entry *e)
-{
-	struct combination c; /* the pool's bytes need not be aligned */
-	if (w->by == TOTAL)
-		return NOBODY;
-	memcpy(&c, w->t->combinations.v[e->combination].p, sizeof c);
-	return c.name[w->by];
-}
-
-static uint32_t service_of(const struct walk *w, const struct entry *e)
-{
-	struct combination c;
-	memcpy(&c, w->t->combinations.v[e->combination].p, sizeof c);
-	return c.name[DIM_SERVICE];
-}
-
-static struct row *row_for(const struct walk *w, uint32_t name, uint32_t person)
-{
-	struct row *r = &w->rows[w->row_of ? w->row_of[name] : 0];
-	if (person != NOBODY && r->person != person + 1) {
-		r->person = person + 1;
-		r->f.people++;
-	}
-	return r;
-}
-
-static void walk_counter(const struct walk *w, const struct entry *e)
-{
-	struct figures *f = &row_for(w, name_of(w, e), e->person)->f;
-	switch ((enum slot)e->slot) {
-	case SLOT_ALLOW:
-		f->accesses += e->a;
-		break;
-	case SLOT_DENY:
-		f->refused += e->a;
-		break;
-	case SLOT_LIMIT:
-		f->limited += e->a;
-		break;
-	case SLOT_CHALLENGE:
-		f->challenges += e->a;
-		break;
-	case SLOT_BYTES:
-		f->up += e->a;
-		f->down += e->b;
-		break;
-	case SLOT_ACK:
-		f->accepted += e->a;
-		break;
-	case SLOT_ATTEMPT:
-		f->attempts += e->a;
-		break;
-	case SLOT_COUNTERS:
-	case SLOT_FIRST_MINUTE:
-		break;
-	}
-}
-
-/* Counts the person's minute in a row once: as active as soon as one service made it so. */
-static void count_minute(const struct walk *w, struct row *r, bool active)
-{
-	bool first = r->minute != w->minute;
-	if (!first && (r->active || !active))
-		return;
-	if (!first)
-		r->f.idle--;
-	if (active)
-		r->f.active++;
-	else
-		r->f.idle++;
-	r->minute = w->minute;
-	r->active = active;
-}
-
-static int by_name(const struct intern *names, uint32_t a, uint32_t b)
-{
-	struct span x = names->v[a], y = names->v[b];
-	int c = a == b ? 0 : memcmp(x.p, y.p, x.n < y.n ? x.n : y.n);
-	return c ? c : (x.n > y.n) - (x.n < y.n);
-}
-
-static int by_service_and_value(const void *a, const void *b, void *names)
-{
-	const struct piece *x = a, *y = b;
-	if (x->service != y->service)
-		return x->service < y->service ? -1 : 1;
-	return by_name(names, x->value, y->value);
-}
-
-/* The pieces of one service, ordered by value: the value with most bytes gets the minute, the first
- * by name where several have as many. */
-static uint32_t attribute(const struct piece *p, size_t n, uint64_t *up, uint64_t *all)
-{
-	uint64_t most = 0, sum = 0;
-	uint32_t best = p[0].value;
-	*up = *all = 0;
-	for (size_t i = 0; i < n; i++) {
-		uint64_t bytes = p[i].up + p[i].down;
-		sum = i && p[i].value == p[i - 1].value ? sum + bytes : bytes;
-		if (sum > most) {
-			most = sum;
-			best = p[i].value;
-		}
-		*up += p[i].up;
-		*all += bytes;
-	}
-	return best;
-}
-
-static void walk_minute(struct walk *w, const struct entry *e, size_t n)
-{
-	w->minute++;
-	for (size_t i = 0; i < n; i++)
-		w->pieces[i] =
-			(struct piece){service_of(w, &e[i]), name_of(w, &e[i]), e[i].a, e[i].b};
-	if (n > 1)
-		qsort_r(w->pieces, n, sizeof *w->pieces, by_service_and_value,
-			(void *)(uintptr_t)&w->t->names);
-	for (size_t i = 0, k; i < n; i = k) {
-		uint64_t up, all;
-		for (k = i + 1; k < n && w->pieces[k].service == w->pieces[i].service; k++)
-			;
-		uint32_t name = attribute(&w->pieces[i], k - i, &up, &all);
-		count_minute(w, row_for(w, name, e->person),
-			minute_is_active(all, up));
-	}
-}
-
-/* How many entries from v[i] on belong to one minute of one person. */
-static size_t run_length(const struct ledger *l, size_t i)
-{
-	size_t k = i + 1;
-	while (k < l->n && l->v[k].person == l->v[i].person && l->v[k].slot == l->v[i].slot)
-		k++;
-	return k - i;
-}
-
-static size_t longest_run(const struct ledger *l)
-{
-	size_t longest = 1;
-	for (size_t i = 0, n; i < l->n; i += n) {
-		n = run_length(l, i);
-		if (n > longest)
-			longest = n;
-	}
-	return longest;
-}
-
-/* Fills rows, of which there must be as many as row_of has values. */
-static bool walk(struct tally *t, unsigned by, const uint32_t *row_of, struct row *rows)
-{
-	struct walk w = {.t = t, .by = by, .row_of = row_of, .rows = rows};
-	const struct ledger *l = &t->ledger;
-	ledger_settle(&t->ledger);
-	w.pieces = malloc(longest_run(l) * sizeof *w.pieces);
-	if (!w.pieces)
-		return false;
-	for (size_t i = 0, n; i < l->n; i += n) {
-		n = run_length(l, i);
-		if (l->v[i].slot >= SLOT_FIRST_MINUTE) {
-			if (l->v[i].person != NOBODY)
-				walk_minute(&w, &l->v[i], n);
-			continue;
-		}
-		for (size_t k = 0; k < n; k++)
-			walk_counter(&w, &l->v[i + k]);
-	}
-	free(w.pieces);
-	return true;
-}
-
-void tally_total(struct tally *t, struct figures *out)
-{
-	struct row row = {0};
-	if (t->failed || !walk(t, TOTAL, NULL, &row))
-		t->failed = true;
-	*out = row.f;
-}
-
-/* --- rows and folding ------------------------------------------------------------------------- */
 
 /* The names that a dimension takes, each with its own row; row 0 is the fold. */
 struct breakdown {
@@ -222,6 +20,98 @@ struct breakdown {
 	struct row *rows;
 	size_t n, folded; /* rows with row 0; names in the fold */
 };
+
+/* --- counting --------------------------------------------------------------------------------- */
+
+static void add_sums(struct figures *f, const struct sums *s)
+{
+	f->accesses += s->counter[COUNTER_ALLOW];
+	f->refused += s->counter[COUNTER_DENY];
+	f->limited += s->counter[COUNTER_LIMIT];
+	f->challenges += s->counter[COUNTER_CHALLENGE];
+	f->accepted += s->counter[COUNTER_ACK];
+	f->attempts += s->counter[COUNTER_ATTEMPT];
+	f->up += s->counter[COUNTER_UP];
+	f->down += s->counter[COUNTER_DOWN];
+	f->active += s->active;
+	f->idle += s->idle;
+}
+
+/* Minutes that have the same values count in a row once: as active as soon as one value of it is.
+ */
+static void add_minutes(struct row *r, uint64_t serial, bool active, uint64_t minutes)
+{
+	bool first = r->serial != serial;
+	if (!first && (r->active || !active))
+		return;
+	if (!first)
+		r->f.idle -= minutes;
+	if (active)
+		r->f.active += minutes;
+	else
+		r->f.idle += minutes;
+	r->serial = serial;
+	r->active = active;
+}
+
+static void add_mixed(struct breakdown *b, const struct mixed *m)
+{
+	for (size_t i = 0; i < m->values.n; i++) {
+		struct span all = m->values.v[i];
+		for (size_t at = 0; at + sizeof(struct mixed_value) <= all.n;) {
+			struct mixed_value v;
+			memcpy(&v, all.p + at, sizeof v);
+			at += sizeof v;
+			add_minutes(&b->rows[b->row_of[v.name]], i + 1, v.active, m->minutes[i]);
+		}
+	}
+}
+
+/* Each row has those behind its name; the fold those behind any of its names, each once. */
+static bool add_people(struct breakdown *b, const struct tally *t)
+{
+	const struct behind *all = &t->behind[b->by];
+	struct people fold = {0};
+	bool ok = true;
+
+	for (size_t name = 0; name < all->n && name < t->names.n; name++) {
+		size_t row = b->row_of[name];
+		if (row)
+			b->rows[row].f.people = people_count(&all->name[name]);
+		else
+			ok = ok && people_join(&fold, &all->name[name]);
+	}
+	b->rows[0].f.people = people_count(&fold);
+	people_free(&fold);
+	return ok;
+}
+
+static bool recount(struct breakdown *b, const struct tally *t)
+{
+	memset(b->rows, 0, b->n * sizeof *b->rows);
+	for (size_t i = 0; i < t->combinations.n; i++) {
+		struct combination c;
+		combination_of(t, (uint32_t)i, &c);
+		add_sums(&b->rows[b->row_of[c.name[b->by]]].f, &t->sums[i]);
+	}
+	add_mixed(b, &t->mixed[b->by]);
+	return add_people(b, t);
+}
+
+/* All names in row 0: any dimension will do. */
+void tally_total(struct tally *t, struct figures *out)
+{
+	struct row row = {0};
+	struct breakdown b = {.rows = &row, .n = 1};
+
+	tally_minutes(t, UINT64_MAX);
+	b.row_of = calloc(t->names.n, sizeof *b.row_of);
+	t->failed = t->failed || !b.row_of || !recount(&b, t);
+	free(b.row_of);
+	*out = row.f;
+}
+
+/* --- rows and folding ------------------------------------------------------------------------- */
 
 static void add_name(struct breakdown *b, uint32_t name)
 {
@@ -255,7 +145,7 @@ static bool breakdown_init(struct breakdown *b, struct tally *t, enum dim by)
 		return false;
 	for (size_t i = 0; i < t->combinations.n; i++) {
 		struct combination c;
-		memcpy(&c, t->combinations.v[i].p, sizeof c);
+		combination_of(t, (uint32_t)i, &c);
 		add_name(b, c.name[by]);
 	}
 	for (size_t i = 0; by == DIM_DAY && i < t->period.days; i++) {
@@ -271,12 +161,6 @@ static void breakdown_free(struct breakdown *b)
 	free(b->row_of);
 	free(b->name);
 	free(b->rows);
-}
-
-static bool recount(struct breakdown *b, struct tally *t)
-{
-	memset(b->rows, 0, b->n * sizeof *b->rows);
-	return walk(t, b->by, b->row_of, b->rows);
 }
 
 static bool is_folded(const struct breakdown *b, size_t row)
@@ -307,7 +191,7 @@ static size_t smallest(const struct breakdown *b, const struct tally *t)
 		bool less = f->people != g->people ? f->people < g->people
 			    : times(f) != times(g)
 				    ? times(f) < times(g)
-				    : by_name(&t->names, b->name[i], b->name[best]) < 0;
+				    : tally_by_name(t, b->name[i], b->name[best]) < 0;
 		if (best == 0 || less)
 			best = i;
 	}
@@ -373,11 +257,12 @@ static bool give(
 bool tally_rows(
 	struct tally *t, enum dim by, uint64_t fold_below, struct tally_row **rows, size_t *n)
 {
-	struct breakdown b;
+	struct breakdown b = {0};
+
+	tally_minutes(t, UINT64_MAX);
 	bool ok = !t->failed && breakdown_init(&b, t, by) && recount(&b, t) &&
 		  fold_small(&b, t, fold_below) && give(&b, t, rows, n);
-	if (!t->failed)
-		breakdown_free(&b);
+	breakdown_free(&b);
 	t->failed |= !ok;
 	return ok;
 }
@@ -388,7 +273,7 @@ bool tally_last_day(const struct tally *t, enum dim d, struct span name, char ou
 	uint32_t id = intern_find(&t->names, name);
 	for (size_t i = 0; id != INTERN_NONE && i < t->combinations.n; i++) {
 		struct combination c;
-		memcpy(&c, t->combinations.v[i].p, sizeof c);
+		combination_of(t, (uint32_t)i, &c);
 		struct span day = t->names.v[c.name[DIM_DAY]];
 		if (c.name[d] == id && day.n == 10 && (!last.n || memcmp(day.p, last.p, 10) > 0))
 			last = day;

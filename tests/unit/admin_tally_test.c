@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 #define DAY  "2026-11-02"
-#define NOON 29370240 /* some UTC minute of it */
+#define NOON 29893680 /* of it, in UTC minutes */
 
 static struct tally *start(void)
 {
@@ -196,7 +196,7 @@ static void other_days_are_passed_over_and_nonsense_is_counted(void **state)
 		"[\"up\",1,2,3,4,5,6]", "[\"UP\",\"p\",\"a\",\"b\",\"c\",\"d\",\"e\"]",
 		"x\"up\",\"p\",\"a\",\"b\",\"c\",\"d\",\"e\"]"};
 	static const char *const bad_minutes[] = {
-		"1", "1,2", "a,b,c", "1,2,3,4", "29370240,-1,5", "99999999999,1,1", "3,1,1"};
+		"1", "1,2", "a,b,c", "1,2,3,4", "29893680,-1,5", "99999999999,1,1", "0,1,1"};
 	struct tally *t = start();
 	(void)state;
 	tally_add(t, 0, ROLLUP_DAY, SPAN("2026-11-04"), SPAN("[\"allow\",\"p\"," FB "]"), 1,
@@ -348,6 +348,56 @@ static void sums_survive_merging(void **state)
 	tally_free(t);
 }
 
+static void minute_of(struct tally *t, const char *day, const char *names, const char *text)
+{
+	char field[256];
+	snprintf(field, sizeof field, "[\"p1\",%s]", names);
+	tally_add(t, 0, ROLLUP_MIN, span_str(day), span_str(field), 0, span_str(text));
+}
+
+/* 2026-11-02 begins at minute 29892960 in UTC; its local day 14 hours before that at most. */
+static void days_that_are_done_free_minutes_that_no_other_day_has(void **state)
+{
+	struct tally *t = start();
+	(void)state;
+	minute_of(t, "2026-11-01", FB, "29892959,3000,20000 29893000,1500,10000 ");
+	tally_day_done(t, SPAN("2026-11-01"));
+	/* by the clock of another node's zone the same minutes are the next day's */
+	minute_of(t, DAY, FB, "29893000,1500,10000 29892959,5,5 ");
+	minute_of(t, DAY, IG, "29892959,5,5 ");
+	tally_day_done(t, SPAN(DAY));
+	assert_int_equal(tally_bad_lines(t), 0);
+	minute_of(t, "2026-11-03", FB, "29892959,1,1 29892960,9000,9000 ");
+	assert_int_equal(tally_bad_lines(t), 1);
+	assert_int_equal(total(t).active, 3);
+	assert_int_equal(total(t).idle, 0);
+	assert_int_equal(row(t, DIM_SERVICE, "facebook").active, 3);
+	assert_int_equal(row(t, DIM_SERVICE, "instagram").idle, 1);
+	tally_free(t);
+}
+
+static void a_field_of_a_hash_counts_once(void **state)
+{
+	struct tally *t = start();
+	(void)state;
+	for (int hash = 0; hash < 2; hash++) {
+		tally_hash(t);
+		for (int i = 0; i < 2; i++) {
+			counter(t, "allow", "p1", FB, 5);
+			counter(t, "deny", "p1", FB, 7);
+		}
+		tally_hash(t);
+		for (int i = 0; i < 2; i++)
+			minute(t, "p1", FB, 0, 1024, 4096);
+	}
+	struct figures f = total(t);
+	assert_int_equal(f.accesses, 10);
+	assert_int_equal(f.refused, 14);
+	assert_int_equal(f.active, 0);
+	assert_int_equal(f.idle, 1);
+	tally_free(t);
+}
+
 static void periods_follow_the_zone(void **state)
 {
 	static const struct {
@@ -419,6 +469,8 @@ int main(void)
 		cmocka_unit_test(rows_without_people_stay_and_protect_nobody),
 		cmocka_unit_test(every_day_of_the_period_has_its_row_in_order),
 		cmocka_unit_test(sums_survive_merging),
+		cmocka_unit_test(days_that_are_done_free_minutes_that_no_other_day_has),
+		cmocka_unit_test(a_field_of_a_hash_counts_once),
 		cmocka_unit_test(periods_follow_the_zone),
 		cmocka_unit_test(days_that_are_none_are_refused),
 	};
