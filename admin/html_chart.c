@@ -21,6 +21,7 @@
 #define LABEL_MAX  28
 #define DAYS_HIGH  240
 #define DAYS_LEFT  60
+#define DAYS_RIGHT 22 /* half a date, which may stand under the last column */
 #define DAYS_TOP   22
 #define DAYS_FLOOR 192 /* where the columns stand */
 #define DAYS_NAMED 16  /* as many have their figure above them */
@@ -282,7 +283,7 @@ static void draw_days(struct drawing *d)
 {
 	uint64_t step = line_step(d->most ? d->most : 1);
 	size_t n = d->t->chart.days;
-	struct days days = {.width = (double)(WIDTH - DAYS_LEFT) / (double)n,
+	struct days days = {.width = (double)(WIDTH - DAYS_LEFT - DAYS_RIGHT) / (double)n,
 		.top = d->most ? (d->most + step - 1) / step * step : step};
 	size_t every = 1 + (size_t)(46 / days.width);
 	if (!day_number(d->t->chart.first, &days.first))
