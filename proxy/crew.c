@@ -130,7 +130,8 @@ static void on_heard(int fd, short what, void *arg)
 	while ((got = ipc_receive(fd, &msg, fds, &n)) > 0) {
 		msg.text[sizeof msg.text - 1] = 0;
 		msg.chain[CHAIN_NAME_LEN] = 0;
-		heard_from(m, c, &msg, fds, n);
+		if (ipc_from_child_ok(&msg, crew_is_shipper(c)))
+			heard_from(m, c, &msg, fds, n);
 		for (size_t i = 0; i < n; i++)
 			close(fds[i]);
 	}

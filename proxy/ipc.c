@@ -75,5 +75,35 @@ int ipc_receive(int fd, struct ipc_message *m, int fds[IPC_FDS_MAX], size_t *n)
 	if (got < 0)
 		return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -1;
 	take_fds(&msg, fds, n);
-	return got == (ssize_t)sizeof *m ? 1 : -1;
+	if (got == (ssize_t)sizeof *m)
+		return 1;
+	while (*n)
+		close(fds[--*n]);
+	return -1;
+}
+
+bool ipc_from_child_ok(const struct ipc_message *m, bool shipper)
+{
+	switch (m->type) {
+	case IPC_READY:
+	case IPC_FAILED:
+	case IPC_TIP:
+		return true;
+	case IPC_SHIP:
+		return shipper && m->ship.cause < CAUSES && m->ship.totals_cause < CAUSES;
+	case IPC_LISTING:
+		return !shipper;
+	case IPC_SETUP:
+	case IPC_BUNDLE:
+	case IPC_COMMIT:
+	case IPC_ABORT:
+	case IPC_DRAIN:
+	case IPC_STOP:
+	case IPC_OBSERVE:
+	case IPC_LIST:
+	case IPC_LOG:
+	case IPC_SPACE:
+		break;
+	}
+	return false;
 }

@@ -1,6 +1,7 @@
 /*
  * Messages between the master and its children: SOCK_SEQPACKET, a fixed head, descriptors beside
- * it. Who is on the other end is the same program, so plain structs travel.
+ * it. Who is on the other end is the same program, so plain structs travel; but a worker speaks
+ * with strangers, so the master takes from a child only what ipc_from_child_ok allows.
  */
 #ifndef STILE_IPC_H
 #define STILE_IPC_H
@@ -70,8 +71,12 @@ struct ipc_message {
 
 /* False with errno: the other end is gone, or the queue is full (EAGAIN). */
 bool ipc_send(int fd, const struct ipc_message *m, const int *fds, size_t n);
-/* Received descriptors are close-on-exec. 1: a message; 0: nothing now; -1: the other end is gone.
+/* Received descriptors are close-on-exec. 1: a message; 0: nothing now; -1: the other end is gone,
+ * or has said something that is no message (its descriptors are closed).
  */
 int ipc_receive(int fd, struct ipc_message *m, int fds[IPC_FDS_MAX], size_t *n);
+/* May a child say that? Its type is one for the master, of that kind of child, and what stands in
+ * tables has its place there. */
+bool ipc_from_child_ok(const struct ipc_message *m, bool shipper);
 
 #endif
