@@ -92,6 +92,7 @@ def test_connections_of_one_client(folder, started):
     wait_for("they are gone", lambda: metric(s, "stile_connections_open") == 0)
     assert [ask(s, "127.0.0.7") for _ in range(8)] == [200] * 8, "each that ended is counted off"
     # a worker that dies takes its counts with it
+    wait_for("they are gone", lambda: metric(s, "stile_connections_open") == 0)
     held = [dial(s, "127.0.0.7") for _ in range(4)]
     wait_for("all are taken", lambda: metric(s, "stile_connections_open") == 4)
     for pid in s.children()["worker"]:
