@@ -153,7 +153,7 @@ void redis_url_strip(char *url)
 {
 	char *from = strstr(url, "://"), *end, *at = NULL;
 	const size_t len = strlen(url);
-	if (!from)
+	if (!from || span_starts(span_str(url), SPAN("unix:")))
 		return;
 	from += 3;
 	end = from + strcspn(from, "/");

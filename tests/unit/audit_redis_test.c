@@ -84,6 +84,25 @@ static void urls_are_read_or_refused(void **state)
 	assert_null(strstr(e.text, "secret"));
 }
 
+static void a_login_is_taken_out_of_an_address(void **state)
+{
+	static const char *const cases[][2] = {
+		{"redis://user:p%40ss@[::1]:6380/15", "redis://[::1]:6380/15"},
+		{"rediss://:a@b@redis.example", "rediss://redis.example"},
+		{"redis://redis.example/1", "redis://redis.example/1"},
+		{"unix:/run/a://b@c/redis.sock", "unix:/run/a://b@c/redis.sock"},
+		{"http://user:secret@h", "http://h"},
+		{"", ""},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char url[64];
+		snprintf(url, sizeof url, "%s", cases[i][0]);
+		redis_url_strip(url);
+		assert_string_equal(url, cases[i][1]);
+	}
+}
+
 static void each_type_of_answer_comes_through(void **state)
 {
 	(void)state;
@@ -546,6 +565,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(urls_are_read_or_refused),
+		cmocka_unit_test(a_login_is_taken_out_of_an_address),
 		cmocka_unit_test(each_type_of_answer_comes_through),
 		cmocka_unit_test(any_bytes_and_a_megabyte_pass_both_ways),
 		cmocka_unit_test(pipelined_answers_come_in_order),

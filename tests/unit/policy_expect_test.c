@@ -203,8 +203,8 @@ static void failures_name_the_line_and_show_both_sides(void **state)
 	struct buf b = {0};
 	unsigned passed, failed;
 	const char *out = run(snapshot_of_text(policy, &b),
-		"user=a host=example.org => allow\n\n"
-		"# comment\n"
+		"user=a host=example.org => allow\n \t\r\r\n"
+		"\r # comment\n"
 		"user=a host=example.org => deny rule=no-social\n"
 		"user=a host=www.facebook.com => deny rule=no-social\n",
 		&passed, &failed);
