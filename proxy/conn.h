@@ -51,6 +51,7 @@ struct access {
 	bool let_through;	     /* while refusals are only recorded (observe.h) */
 	bool tunnel;		     /* by CONNECT */
 	bool counted;		     /* among its rule's open tunnels */
+	bool unwritten;		     /* refused because its record is not in the journal */
 	const char *tls;	     /* "tls", "other", "none"; static */
 	char *sni;		     /* owned; NULL where it agrees with the CONNECT name */
 	uint64_t up, down;	     /* bytes so far */

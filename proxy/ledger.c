@@ -246,6 +246,7 @@ static void begin_access(struct conn *c)
 	a->begun_ms = clock_mono_ms();
 	a->status = 0;
 	a->tls = NULL;
+	a->unwritten = false;
 	a->up = a->down = 0;
 	a->tunnel = rq->head.form == FORM_AUTHORITY;
 	a->usage = (struct usage_ref){0};
@@ -287,6 +288,7 @@ static enum step unrecorded(struct conn *c)
 {
 	if (c->rq->bundle->settings->on_failure_allow)
 		return open_origin(c);
+	c->access.unwritten = c->rq->noted == NOTED_FAILED;
 	return reply_failure(c, 503, END_NO_RECORD);
 }
 
@@ -317,12 +319,16 @@ enum step ledger_late(struct conn *c)
 /* --- its end -------------------------------------------------------------------------------------
  */
 
+/* What was never begun has no end, or each access that is refused would count as two losses. */
 static void write_end(struct conn *c, enum end_reason why)
 {
 	const struct access *a = &c->access;
 	struct record r;
 	struct store s;
 
+	count_ended(c, why);
+	if (a->unwritten)
+		return;
 	record_init(&r, RECORD_END);
 	stamp(c, &r, &s);
 	access_id(c, s.id);
@@ -338,7 +344,6 @@ static void write_end(struct conn *c, enum end_reason why)
 	if (!a->hidden)
 		record_str(&r, FIELD_SNI, span_str(a->sni));
 	write_down(c, &r, NULL);
-	count_ended(c, why);
 }
 
 void ledger_close(struct conn *c, enum end_reason why)

@@ -345,7 +345,12 @@ def test_a_failing_journal_and_what_it_lost_are_shown(folder, started, disk):
     fill(disk)
     wait_for("nothing more is given", lambda: h.get("news.example", user="ben") == 503)
     wait_for("the failure is shown", lambda: metrics(h.stile)[0]["stile_journal_failing"] == 1)
-    wait_for("the loss is shown", lambda: metrics(h.stile)[0]["stile_journal_lost_records_total"] > 0)
+    lost = lambda: metrics(h.stile)[0]["stile_journal_lost_records_total"]
+    wait_for("the loss is shown", lambda: lost() > 0)
+    before = lost()  # each access that is refused is one loss: what never began has no end (a minute that ends meanwhile has records, too)
+    assert [h.get("news.example", user="ben") for _ in range(10)] == [503] * 10
+    wait_for("each is counted", lambda: lost() >= before + 10)
+    assert lost() <= before + 14
     assert answer(h.stile, "status")["journal"]["failing"] and "FAILING" in ctl(h.stile, "status").stdout
     (disk / "filler").unlink()
     wait_for("it recovers", lambda: metrics(h.stile)[0]["stile_journal_failing"] == 0)
