@@ -36,6 +36,27 @@ static bool watch_peers(int fd)
 	       setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &tries, sizeof tries) == 0;
 }
 
+/* SO_REUSEPORT would let a second stile share the port silently: a plain bind finds that out. */
+int listener_try(struct settings_address *at)
+{
+	struct sockaddr_storage sa;
+	socklen_t n = addr_to_sockaddr(&at->addr, at->port, &sa);
+	int on = 1, why = 0, fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct addr same;
+
+	if (fd < 0)
+		return errno;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	if (!at->addr.v4)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+	if (bind(fd, (struct sockaddr *)&sa, n) != 0 || listen(fd, 1) != 0)
+		why = errno;
+	else if (getsockname(fd, (struct sockaddr *)&sa, &n) == 0)
+		addr_from_sockaddr((struct sockaddr *)&sa, &same, &at->port);
+	close(fd);
+	return why;
+}
+
 int listener_open(const struct settings_address *at, struct err *e)
 {
 	struct sockaddr_storage sa;

@@ -20,6 +20,9 @@ struct listener {
 	uint64_t said_drop_ms[DROP_COUNT];
 };
 
+/* Is it free? 0, or the errno of why nobody could listen there; port 0 becomes the one that the
+ * system chose. */
+int listener_try(struct settings_address *at);
 /* A listening SO_REUSEPORT socket, or -1. Each worker has one for each address; the kernel spreads
  * connections over them, and a successor gets its predecessor's with what is queued in it. */
 int listener_open(const struct settings_address *at, struct err *e);

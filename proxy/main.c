@@ -1,4 +1,5 @@
 /* stile-proxy: the command line, and which process this is. */
+#include "check.h"
 #include "ctl.h"
 #include "master.h"
 #include "shipping.h"
@@ -56,5 +57,5 @@ int main(int argc, char **argv)
 	}
 	if (!config)
 		return wrong_usage("-c FILE is missing");
-	return check ? master_check(config) : master_main(config);
+	return check ? check_main(config) : master_main(config);
 }

@@ -22,32 +22,6 @@
 #define TICK_MS	      200
 #define STOP_SLACK_MS 10000 /* beyond the drain time children have this long to end */
 
-/* --- files
- * ------------------------------------------------------------------------------------------- */
-
-int master_check(const char *config)
-{
-	struct problems p = {0};
-	int shipper, fd = bundle_make(config, NULL, &shipper, &p);
-	struct err e = {""};
-	struct bundle *b = fd >= 0 ? bundle_open(fd, &e) : NULL;
-
-	problems_print(&p, stderr);
-	if (fd >= 0 && !b)
-		fprintf(stderr, "%s: %s\n", config, e.text);
-	if (b)
-		printf("%s: fine: %zu rules, %zu roles, %zu services%s\n", config,
-			snapshot_rules(b->policy), snapshot_roles(b->policy),
-			snapshot_services(b->policy), b->accounts ? "" : ", no login");
-	problems_free(&p);
-	bundle_unref(b);
-	if (fd >= 0) {
-		close(fd);
-		close(shipper);
-	}
-	return b ? 0 : EXIT_CONFIG;
-}
-
 static void on_child(int fd, short what, void *arg)
 {
 	(void)fd, (void)what;

@@ -7,8 +7,6 @@
 
 #define EXIT_CONFIG 78 /* EX_CONFIG, sysexits.h */
 
-/* Checks configuration, policy and what they name; prints problems and a line when all is well. */
-int master_check(const char *config);
 /* Runs in the foreground until TERM or INT; returns the exit code. */
 int master_main(const char *config);
 

@@ -8,6 +8,7 @@
 #include "sandbox.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -120,30 +121,6 @@ static bool open_folders(struct master *m, struct err *e)
 	       (geteuid() != 0 || give_folder(m, m->root_fd, 1, e));
 }
 
-/* SO_REUSEPORT would let a second stile share the port silently: a plain bind finds that out. */
-static bool port_is_free(struct settings_address *at, struct err *e)
-{
-	struct sockaddr_storage sa;
-	socklen_t n = addr_to_sockaddr(&at->addr, at->port, &sa);
-	int on = 1, fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	char text[ADDR_TEXT_MAX];
-	struct addr same;
-	bool ok;
-
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-	if (!at->addr.v4)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-	ok = fd >= 0 && bind(fd, (struct sockaddr *)&sa, n) == 0 && listen(fd, 1) == 0;
-	addr_format(&at->addr, text);
-	if (!ok)
-		err_sys(e, "cannot listen on %s port %u", text, at->port);
-	else if (getsockname(fd, (struct sockaddr *)&sa, &n) == 0) /* port 0: the system chose */
-		addr_from_sockaddr((struct sockaddr *)&sa, &same, &at->port);
-	if (fd >= 0)
-		close(fd);
-	return ok;
-}
-
 static bool open_sockets(struct master *m, struct err *e)
 {
 	const struct settings *s = m->bundle->settings;
@@ -152,14 +129,15 @@ static bool open_sockets(struct master *m, struct err *e)
 	for (size_t i = 0; i < s->listen.n; i++) {
 		struct settings_address at = s->listen.v[i].at;
 
-		if (!port_is_free(&at, e))
-			return false;
+		errno = listener_try(&at);
+		addr_format(&at.addr, text);
+		if (errno)
+			return err_sys(e, "cannot listen on %s port %u", text, at.port);
 		for (unsigned k = 0; k < m->workers; k++) {
 			m->sockets[k][i] = listener_open(&at, e);
 			if (m->sockets[k][i] < 0)
 				return false;
 		}
-		addr_format(&at.addr, text);
 		log_info("start", at.addr.v4 ? "listening on %s:%u" : "listening on [%s]:%u", text,
 			at.port);
 	}

@@ -52,6 +52,30 @@ def test_check_says_that_all_is_fine(folder):
     assert not s.journal.exists()  # checking starts nothing
 
 
+def test_check_tries_the_addresses_and_says_what_it_cannot_tell(folder, started):
+    metrics_port = free_port()
+    s = Stile(folder, more=f'metrics = "127.0.0.1:{metrics_port}";')
+    check = lambda: run(PROXY, "-c", s.config, "-t", check=False)
+    line = lambda word: 1 + next(i for i, l in enumerate(s.config.read_text().splitlines()) if l.startswith(word))
+    for word, port in (("listen", s.port), ("metrics", metrics_port)):
+        with socket.create_server(("127.0.0.1", port)):  # somebody else has it
+            r = check()
+            assert r.returncode == 78 and "fine" not in r.stdout
+            assert f"{s.config}:{line(word)}: cannot listen on 127.0.0.1 port {port}: Address already in use" in r.stderr
+    started(s)  # nothing of what was tried is left; now it is our own proxy that has them
+    r = check()
+    assert r.returncode == 0 and "fine" in r.stdout
+    for word, port in (("listen", s.port), ("metrics", metrics_port)):
+        assert f"{s.config}:{line(word)}: not checked: 127.0.0.1 port {port}: it is in use, and a proxy with this configuration is running" in r.stderr
+    good = s.config.read_text()
+    s.config.write_text(good.replace(f'"127.0.0.1:{s.port}"', f'"192.0.2.1:{s.port}"'))  # no address of this machine, running or not
+    r = check()
+    assert r.returncode == 78 and f"{s.config}:{line('listen')}: cannot listen on 192.0.2.1 port {s.port}: Cannot assign" in r.stderr
+    s.config.write_text(good + 'control = "";\n')
+    r = check()
+    assert r.returncode == 0 and "its control socket does not tell" in r.stderr
+
+
 def test_wrong_usage_is_two():
     assert subprocess.run([PROXY, "--nonsense"], capture_output=True).returncode == 2
     assert subprocess.run([PROXY], capture_output=True).returncode == 2
