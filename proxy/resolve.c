@@ -5,6 +5,9 @@
  * within it. `step` alone moves a look-up, from resolve_start or from the loop.
  */
 #include "resolve.h"
+
+#include "dns_answer.h"
+#include "hosts.h"
 #include "log.h"
 
 #include <arpa/nameser.h>
@@ -155,54 +158,16 @@ static bool keep_single(struct resolver *r, const struct host *h)
 	return span_copy(host_span(h), r->single[r->n_single++], sizeof(r->single[0]));
 }
 
-static bool add_host(
-	struct resolver *r, struct span name, const struct addr *a, unsigned line, struct err *e)
+static bool add_host(struct resolver *r, const struct hosts_entry *in, struct err *e)
 {
 	char text[ADDR_TEXT_MAX], data[HOST_MAX + ADDR_TEXT_MAX + 32];
-	struct host h;
 
-	if (!host_parse(name, &h) || h.literal) {
-		log_warn("resolve", "hosts, line %u: '%.*s' is no host name; left out", line,
-			name.n > 80 ? 80 : (int)name.n, name.p);
-		return true;
-	}
-	addr_format(a, text);
-	snprintf(data, sizeof(data), "%s. %d IN %s %s", h.name, RESOLVE_HOSTS_TTL,
-		a->v4 ? "A" : "AAAA", text);
-	if (!keep_single(r, &h))
+	addr_format(&in->addr, text);
+	snprintf(data, sizeof(data), "%s. %d IN %s %s", in->host.name, RESOLVE_HOSTS_TTL,
+		in->addr.v4 ? "A" : "AAAA", text);
+	if (!keep_single(r, &in->host))
 		return err_set(e, "resolver: out of memory");
-	return unbound_ok(ub_ctx_data_add(r->ctx, data), h.name, e);
-}
-
-static struct span next_word(struct span *rest)
-{
-	struct span w;
-
-	while (rest->n && (*rest->p == ' ' || *rest->p == '\t'))
-		*rest = span_of(rest->p + 1, rest->n - 1);
-	w = span_of(rest->p, 0);
-	while (w.n < rest->n && rest->p[w.n] != ' ' && rest->p[w.n] != '\t')
-		w.n++;
-	*rest = span_of(rest->p + w.n, rest->n - w.n);
-	return w;
-}
-
-static bool add_hosts_line(struct resolver *r, struct span text, unsigned line, struct err *e)
-{
-	struct span word = next_word(&text);
-	struct addr a;
-
-	if (!word.n)
-		return true;
-	if (!addr_parse(word, &a)) {
-		log_warn("resolve", "hosts, line %u: '%.*s' is no address; left out", line,
-			word.n > 80 ? 80 : (int)word.n, word.p);
-		return true;
-	}
-	for (word = next_word(&text); word.n; word = next_word(&text))
-		if (!add_host(r, word, &a, line, e))
-			return false;
-	return true;
+	return unbound_ok(ub_ctx_data_add(r->ctx, data), in->host.name, e);
 }
 
 static int by_name(const void *a, const void *b)
@@ -214,14 +179,16 @@ static int by_name(const void *a, const void *b)
  * the rest of the zone stays blocked. */
 static bool add_hosts(struct resolver *r, struct span text, struct err *e)
 {
-	for (unsigned line = 1; text.n; line++) {
-		struct span all = span_cut(&text, '\n');
-		struct span said = span_cut(&all, '#');
+	struct hosts_reader reader = {.rest = text};
+	struct hosts_entry in;
 
-		if (said.n && said.p[said.n - 1] == '\r')
-			said.n--;
-		if (!add_hosts_line(r, said, line, e))
+	for (enum hosts_answer a; (a = hosts_next(&reader, &in)) != HOSTS_END;) {
+		if (a == HOSTS_ENTRY && !add_host(r, &in, e))
 			return false;
+		if (a == HOSTS_STRANGE)
+			log_warn("resolve", "hosts, line %u: '%.*s' is no %s; left out",
+				reader.line, in.word.n > 80 ? 80 : (int)in.word.n, in.word.p,
+				in.wanted);
 	}
 	if (r->n_single)
 		qsort(r->single, r->n_single, sizeof(r->single[0]), by_name);
@@ -328,14 +295,6 @@ void resolver_retire(struct resolver *r)
 		loop_defer(&r->last);
 }
 
-static bool known(const struct addr *v, size_t n, const struct addr *a)
-{
-	for (size_t i = 0; i < n; i++)
-		if (addr_eq(&v[i], a))
-			return true;
-	return false;
-}
-
 static size_t interleave(const struct resolve *h, struct addr out[RESOLVE_ADDRS_MAX])
 {
 	const struct question *q = h->q;
@@ -362,43 +321,6 @@ static void finish(struct resolve *h, enum resolve_result result)
 	fn(arg, result, v, n);
 }
 
-static void read_addresses(struct question *q, ns_msg *msg, enum family f)
-{
-	ns_type type = f == V6 ? ns_t_aaaa : ns_t_a;
-	size_t len = f == V6 ? 16 : 4;
-	ns_rr rr;
-
-	for (int i = 0; i < ns_msg_count(*msg, ns_s_an) && q->n < RESOLVE_ADDRS_MAX; i++) {
-		struct addr a = {.v4 = f == V4};
-
-		if (ns_parserr(msg, ns_s_an, i, &rr) < 0)
-			return;
-		if (ns_rr_type(rr) != type || ns_rr_class(rr) != ns_c_in || ns_rr_rdlen(rr) != len)
-			continue;
-		if (f == V4)
-			a.b[10] = a.b[11] = 0xff;
-		memcpy(a.b + 16 - len, ns_rr_rdata(rr), len);
-		if (!known(q->v, q->n, &a))
-			q->v[q->n++] = a;
-	}
-}
-
-/* The library says 0 for NXDOMAIN too; the packet knows better. */
-static enum resolve_result read_answer(
-	struct question *q, enum family f, int rcode, const void *packet, int len)
-{
-	ns_msg msg;
-
-	if (rcode != 0 || !packet || ns_initparse(packet, len, &msg) < 0)
-		return RESOLVE_FAILED;
-	if (ns_msg_getflag(msg, ns_f_rcode) == ns_r_nxdomain)
-		return RESOLVE_NO_NAME;
-	if (ns_msg_getflag(msg, ns_f_rcode) != ns_r_noerror)
-		return RESOLVE_FAILED;
-	read_addresses(q, &msg, f);
-	return q->n ? RESOLVE_OK : RESOLVE_NO_NAME;
-}
-
 static void on_answer(
 	void *arg, int rcode, void *packet, int len, int sec, char *bogus, int limited)
 {
@@ -407,7 +329,9 @@ static void on_answer(
 
 	(void)sec, (void)bogus, (void)limited;
 	q->pending = false;
-	q->result = read_answer(q, (enum family)(q - h->q), rcode, packet, len);
+	q->result = rcode == 0 && packet && len > 0
+			    ? dns_answer(span_of(packet, (size_t)len), q == &h->q[V4], q->v, &q->n)
+			    : RESOLVE_FAILED;
 	if (h->asking)
 		return;
 	if (!h->q[V6].pending && !h->q[V4].pending)
