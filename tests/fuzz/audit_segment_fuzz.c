@@ -4,20 +4,11 @@
  */
 #include "journal_read.h"
 
-#include <fcntl.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <unistd.h>
+#include "fuzz.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include <fcntl.h>
 
 static const char chain[] = "00112233445566778899aabbccddeeff";
-
-static void must(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 /* The folder that the run began in. */
 static int folder(void)

@@ -4,8 +4,7 @@
  */
 #include "conf.h"
 
-#include <stdint.h>
-#include <stdlib.h>
+#include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 const char *__lsan_default_suppressions(void);
@@ -15,12 +14,6 @@ const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {
 	return "leak:libconfig_yy\n";
-}
-
-static void must(bool ok)
-{
-	if (!ok)
-		abort();
 }
 
 static void read_typed(const struct conf *c, const struct conf_node *g, const char *name)

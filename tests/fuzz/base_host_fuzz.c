@@ -4,17 +4,9 @@
  */
 #include "host.h"
 
+#include "fuzz.h"
+
 #include <arpa/inet.h>
-#include <stdint.h>
-#include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 static void check_canonical(const struct host *h)
 {

@@ -5,7 +5,7 @@
  */
 #include "model.h"
 
-#include <stdlib.h>
+#include "fuzz.h"
 
 #define TEXT_MAX_BYTES 65536
 
@@ -26,8 +26,6 @@ static void compile(struct model *m)
 	problems_free(&found);
 	buf_free(&block);
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {

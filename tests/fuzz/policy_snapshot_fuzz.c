@@ -5,7 +5,7 @@
  */
 #include "model.h"
 
-#include <stdlib.h>
+#include "fuzz.h"
 
 static const char text[] =
 	"zone = \"Europe/London\"; conduct = \"Be fair.\"; inside = [ \"10.0.0.0/8\" ]; geo = "
@@ -162,8 +162,6 @@ static void lay_over(char *block, size_t n, struct span data)
 		data = span_of(data.p + len, data.n - len);
 	}
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {

@@ -4,15 +4,7 @@
  */
 #include "body.h"
 
-#include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool ok)
-{
-	if (!ok)
-		abort();
-}
+#include "fuzz.h"
 
 struct outcome {
 	enum body_answer answer;

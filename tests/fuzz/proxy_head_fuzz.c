@@ -6,17 +6,9 @@
 #include "buf.h"
 #include "head.h"
 
-#include <stdlib.h>
+#include "fuzz.h"
 
 #define PREFIXES_MAX 300 /* of long inputs only some prefixes are tried */
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 static void check_inside(struct span part, struct span in)
 {

@@ -4,17 +4,9 @@
  */
 #include "hello.h"
 
-#include <stdlib.h>
+#include "fuzz.h"
 
 #define PREFIXES_MAX 16
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 static void check_name(const char *name)
 {

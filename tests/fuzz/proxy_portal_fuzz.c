@@ -6,15 +6,7 @@
 #include "portal_pages.h"
 #include "token.h"
 
-#include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool ok)
-{
-	if (!ok)
-		abort();
-}
+#include "fuzz.h"
 
 static void same_form(const struct form *f)
 {

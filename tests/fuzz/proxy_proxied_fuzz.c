@@ -5,16 +5,7 @@
  */
 #include "proxied.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool ok)
-{
-	if (!ok)
-		abort();
-}
+#include "fuzz.h"
 
 static bool same(const struct proxied *a, const struct proxied *b)
 {
