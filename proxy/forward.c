@@ -13,8 +13,7 @@
 #include <string.h>
 #include <time.h>
 
-#define VIA	    "stile" /* a pseudonym: names inside stay inside (RFC 9110 7.6.3) */
-#define INTERIM_MAX 100	    /* 1xx responses to one request */
+#define INTERIM_MAX 100 /* 1xx responses to one request */
 
 static bool is(struct span name, const char *what)
 {
@@ -44,7 +43,7 @@ static void fields(struct buf *b, const struct head_field *v, size_t n, uint8_t 
 		if (!own_field(v[i].name) && !head_hop_by_hop(v, n, v[i].name) &&
 			!(counted && is(v[i].name, "Max-Forwards")))
 			field(b, v[i].name, v[i].value);
-	buf_printf(b, "Via: 1.%u " VIA "\r\n", minor);
+	buf_printf(b, "Via: 1.%u " HOPS_VIA "\r\n", minor);
 }
 
 static void framing(struct buf *b, enum head_body body, uint64_t length)

@@ -1,6 +1,7 @@
 /*
- * Max-Forwards (RFC 9110 7.6.2): a TRACE or OPTIONS whose hops are used up is answered here and not
- * forwarded, so it is no access; of others one hop is taken.
+ * Via and Max-Forwards. What has come through stile too often goes in circles (RFC 9110 7.6). A
+ * TRACE or OPTIONS whose hops are used up is answered here and not forwarded, so it is no access;
+ * of others one hop is taken (RFC 9110 7.6.2).
  */
 #include "conn.h"
 
@@ -12,6 +13,28 @@
 static bool counts_hops(const struct head_request *h)
 {
 	return span_is(h->method, "TRACE") || span_is(h->method, "OPTIONS");
+}
+
+/* received-protocol received-by [comment] (RFC 9110 7.6.3) */
+static bool is_ours(struct span element)
+{
+	struct span rest = span_trim(element), protocol = span_cut(&rest, ' ');
+
+	rest = span_trim(rest);
+	return protocol.n && rest.p && span_is(span_cut(&rest, ' '), HOPS_VIA);
+}
+
+bool hops_loop(const struct head_request *h)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < h->n; i++) {
+		struct span rest = h->field[i].value;
+
+		while (span_caseeq(h->field[i].name, SPAN("Via")) && rest.p)
+			n += is_ours(span_cut(&rest, ','));
+	}
+	return n >= HOPS_LOOP;
 }
 
 enum hops hops_left(const struct head_request *h, uint64_t *left)

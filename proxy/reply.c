@@ -38,7 +38,8 @@ static const char *phrase(int status)
 		{415, "Unsupported Media Type"}, {417, "Expectation Failed"},
 		{429, "Too Many Requests"}, {431, "Request Header Fields Too Large"},
 		{501, "Not Implemented"}, {502, "Bad Gateway"}, {503, "Service Unavailable"},
-		{504, "Gateway Timeout"}, {505, "HTTP Version Not Supported"}};
+		{504, "Gateway Timeout"}, {505, "HTTP Version Not Supported"},
+		{508, "Loop Detected"}};
 
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
 		if (known[i].status == status)
@@ -136,8 +137,7 @@ static void more(const struct conn *c, const struct reply *r, struct buf *b)
 		put_coach(c, r, b);
 		buf_adds(b, "&amp;host=");
 		put_host(c, b);
-		buf_adds(b,
-			"\">Read and accept the code of conduct</a></p>\n");
+		buf_adds(b, "\">Read and accept the code of conduct</a></p>\n");
 	}
 	buf_printf(b, "<p><a href=\"http://%s/why?host=", portal);
 	put_host(c, b);

@@ -83,6 +83,8 @@ static enum step begin(struct conn *c)
 	rq->facts.port = rq->head.port;
 	if (portal_named(c)) /* it has one port, and no TLS */
 		return reply_refuse(c, REASON_PORTAL);
+	if (hops_loop(&rq->head))
+		return reply_bad_request(c, HEAD_ERROR_LOOP);
 	switch (hops_left(&rq->head, &hops)) {
 	case HOPS_BAD:
 		return reply_bad_request(c, HEAD_ERROR_HOPS);

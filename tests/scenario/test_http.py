@@ -68,6 +68,30 @@ def test_via_is_on_every_message(stile):
     assert seen[0].split("\r\n")[0].endswith("HTTP/1.1")  # the version of this hop is our own
 
 
+def test_a_circle_is_cut(stile):
+    """Behind stile stands a server that sends everything back to it, as another proxy in a circle would."""
+    seen = []
+
+    def script(o, c, n):
+        while head := get_head(c):
+            seen.append(head.decode("latin-1"))
+            s = raw(stile)
+            s.sendall(head.replace(b"GET /", f"GET http://a.example:{o.port}/".encode(), 1))
+            got, body = response(s)
+            s.close()
+            c.sendall(f"HTTP/1.1 {status_of(got.decode())} Circle\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+    head, body = ask(stile, Origin(script))
+    assert status_of(head.decode()) == 508 and b"in circles" in body
+    assert [len(fields(h, "Via")) for h in seen] == list(range(1, 9)) and fields(seen[-1], "Via") == ["1.1 stile"] * 8
+
+
+@pytest.mark.parametrize("via, status", [("1.1 stile, " * 7 + "1.1 stile", 508), ("1.1 stile, " * 7 + "1.1 other", 200), ("HTTP/1.1  stile (a), " * 8 + "1.0 x", 508),
+                                         ("stile, " * 9 + "1.1 x", 200), ("1.1 stile:3128, " * 9 + "1.1 x", 200)])
+def test_what_counts_as_a_circle(stile, via, status):
+    head, _ = ask(stile, heads([]), more=f"Via: {via}\r\n")
+    assert status_of(head.decode()) == status
+
+
 def test_options_without_a_path_is_options_star(stile):
     seen = []
     o = heads(seen)
