@@ -29,7 +29,9 @@ static_assert((USAGE_SLOTS & (USAGE_SLOTS - 1)) == 0, "a power of two");
 struct emission {
 	struct usage *u;
 	bool waiting;  /* the journal has it */
-	bool doubtful; /* it failed; whether the record stands in the chain must be looked up */
+	bool doubtful; /* it failed, or its owner died: whether the record stands in the chain must
+			* be looked up */
+	bool asked;    /* in this round */
 };
 
 struct figures {
@@ -43,6 +45,7 @@ struct usage {
 	uint64_t boot;
 	int dir; /* -1: not known */
 	bool crowded, any_doubtful;
+	bool in_vain; /* the last look into a chain failed, which was told */
 	uint32_t cursor;
 	struct figures carry; /* had no slot at all; goes to the next nameless one */
 	struct digest *digest;
@@ -373,17 +376,9 @@ static void emit(struct usage *u, struct tick *t, uint32_t i)
 /* --- settling: does the record of a numbered slot stand in its chain?
  * ------------------------------ */
 
-static bool unsettled(struct usage *u, uint32_t i, bool inherited)
-{
-	const struct emission *m = &u->emission[i];
-
-	return slot_open(u->range, i) && get(u->range->slot[i].number) && !m->waiting &&
-	       (inherited || m->doubtful);
-}
-
 struct search {
 	struct usage *u;
-	const char *chain;
+	char chain[CHAIN_NAME_LEN + 1];
 	uint64_t after;
 	bool told[USAGE_ALL];
 };
@@ -451,44 +446,79 @@ static bool read_chain(struct search *s, struct err *e)
 	return ok;
 }
 
-/* All slots that name the chain of slot `first`. */
-static void settle_chain(struct usage *u, uint32_t first, bool inherited)
+static bool unsettled(struct usage *u, uint32_t i)
 {
-	char chain[CHAIN_NAME_LEN + 1];
-	struct search *s = calloc(1, sizeof(*s));
-	struct err e;
-
-	if (!s)
-		return;
-	memcpy(chain, u->range->slot[first].chain, sizeof(chain));
-	chain[CHAIN_NAME_LEN] = 0;
-	*s = (struct search){.u = u, .chain = chain, .after = UINT64_MAX};
-	for (uint32_t i = first; i < USAGE_ALL; i++)
-		if (unsettled(u, i, inherited) && strcmp(u->range->slot[i].chain, chain) == 0 &&
-			u->range->slot[i].after < s->after)
-			s->after = u->range->slot[i].after;
-	if (u->dir >= 0 && !read_chain(s, &e))
-		log_error("usage", "figures of the open minute may be counted twice: %s", e.text);
-	for (uint32_t i = first; i < USAGE_ALL; i++) {
-		if (!unsettled(u, i, inherited) || strcmp(u->range->slot[i].chain, chain) != 0)
-			continue;
-		u->emission[i].doubtful = false;
-		if (s->told[i])
-			slot_free(u->range, i);
-		else
-			set(u->range->slot[i].number, 0);
-	}
-	free(s);
+	return u->emission[i].doubtful && !u->emission[i].asked;
 }
 
-static void settle(struct usage *u, bool inherited)
+static bool names_chain(struct usage *u, uint32_t i, const char *chain)
+{
+	return strncmp(u->range->slot[i].chain, chain, CHAIN_NAME_LEN) == 0;
+}
+
+/* What the chain that slot `first` names says of all slots that name it. */
+static bool search_chain(struct search *s, uint32_t first, struct err *e)
+{
+	struct usage *u = s->u;
+
+	memcpy(s->chain, u->range->slot[first].chain, CHAIN_NAME_LEN);
+	s->after = UINT64_MAX;
+	for (uint32_t i = first; i < USAGE_ALL; i++)
+		if (unsettled(u, i) && names_chain(u, i, s->chain) &&
+			u->range->slot[i].after < s->after)
+			s->after = u->range->slot[i].after;
+	return u->dir < 0 || read_chain(s, e);
+}
+
+/* A chain that cannot be read now leaves its slots in doubt, to be asked again. At the end there is
+ * no other time: counting twice is then better than losing. */
+static void settle_chain(struct usage *u, struct search *s, uint32_t first, bool end)
+{
+	struct err e;
+	bool known;
+
+	*s = (struct search){.u = u};
+	known = search_chain(s, first, &e);
+	if (!known && (end || !u->in_vain))
+		log_error("usage", "figures of the open minute %s: %s",
+			end ? "may be counted twice" : "wait for their journal", e.text);
+	for (uint32_t i = first; i < USAGE_ALL; i++) {
+		if (!unsettled(u, i) || !names_chain(u, i, s->chain))
+			continue;
+		u->emission[i].asked = true;
+		u->emission[i].doubtful = !known && !end;
+		if (known && s->told[i])
+			slot_free(u->range, i);
+		else if (!u->emission[i].doubtful)
+			set(u->range->slot[i].number, 0);
+	}
+}
+
+static void settle(struct usage *u, bool end)
+{
+	struct search *s = calloc(1, sizeof(*s));
+
+	if (!s) /* at the end the slots stay to a successor */
+		return;
+	for (uint32_t i = 0; i < USAGE_ALL; i++)
+		if (unsettled(u, i))
+			settle_chain(u, s, i, end);
+	free(s);
+	u->any_doubtful = false;
+	for (uint32_t i = 0; i < USAGE_ALL; i++) {
+		u->emission[i].asked = false;
+		u->any_doubtful |= u->emission[i].doubtful;
+	}
+	u->in_vain = u->any_doubtful;
+}
+
+/* Of every emission that a dead worker began it is not known how it ended. */
+static void doubt_all(struct usage *u)
 {
 	for (uint32_t i = 0; i < USAGE_ALL; i++)
-		if (unsettled(u, i, inherited))
-			settle_chain(u, i, inherited);
-	u->any_doubtful = false;
-	for (uint32_t i = 0; i < USAGE_ALL; i++)
-		u->any_doubtful |= u->emission[i].doubtful;
+		if (slot_open(u->range, i) && get(u->range->slot[i].number) &&
+			!u->emission[i].waiting)
+			u->emission[i].doubtful = u->any_doubtful = true;
 }
 
 /* --- the minute is over
@@ -532,7 +562,7 @@ void usage_tick(
 	if (journal_failing(j) && !all)
 		return;
 	if (u->any_doubtful)
-		settle(u, false);
+		settle(u, all);
 	if (u->carry.up || u->carry.down || u->carry.n)
 		add_nameless(u, minute_of(now_ms), &(struct figures){0});
 	journal_tip(j, &t.tip);
@@ -544,7 +574,8 @@ size_t usage_inherit(struct usage *u, struct journal *j, int dir, usage_day_fn *
 	struct tick t = {.journal = j, .now_ms = clock_wall_ms(), .day = day, .arg = arg};
 
 	u->dir = dir;
-	settle(u, true);
+	doubt_all(u);
+	settle(u, false);
 	journal_tip(j, &t.tip);
 	sweep(u, &t, true, false);
 	return t.emitted;

@@ -81,8 +81,8 @@ void usage_tick(
 	struct usage *u, struct journal *j, int64_t now_ms, bool all, usage_day_fn *day, void *arg);
 /* What a dead worker left: journals its slots, leaving out those whose emission number stands in
  * the chain that they name (its segments are read in the folder `dir`, which must stay open: it is
- * asked again after a failed sync). Before the successor serves. Returns the number of slots given
- * to the journal. */
+ * asked again after a failed sync). Where they cannot be read now, usage_tick asks again. Before
+ * the successor serves. Returns the number of slots given to the journal. */
 size_t usage_inherit(struct usage *u, struct journal *j, int dir, usage_day_fn *day, void *arg);
 
 /* --- rates

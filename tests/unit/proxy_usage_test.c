@@ -565,6 +565,34 @@ static void what_the_dead_chain_tells_is_not_told_again(void **state)
 	clear(&d);
 }
 
+/* A successor that cannot read the dead chain at once asks again before it writes. */
+static void what_cannot_be_looked_up_waits(void **state)
+{
+	struct desk d = new_desk(JOURNAL_SYNC_PROCESS);
+	struct rlimit was, none;
+	struct said s;
+
+	(void)state;
+	for (unsigned i = 0; i < 300; i++)
+		add(&d, i, true, 10, 20, T0);
+	usage_tick(d.u, d.j, T0 + MINUTE, false, day, NULL); /* 256 of them numbered */
+	stand_up(&d);
+	assert_true(sit_down(&d, JOURNAL_SYNC_PROCESS, 0));
+	getrlimit(RLIMIT_NOFILE, &was);
+	none = (struct rlimit){0, was.rlim_max};
+	setrlimit(RLIMIT_NOFILE, &none);
+	assert_int_equal(usage_inherit(d.u, d.j, d.dir, day, NULL), 44);
+	usage_tick(d.u, d.j, T0 + MINUTE, false, day, NULL);
+	setrlimit(RLIMIT_NOFILE, &was);
+	tick(&d, T0 + MINUTE, false);
+	tick(&d, T0 + MINUTE, true);
+	stand_up(&d);
+	read_all(&d, &s);
+	assert_int_equal(s.up, 3000);
+	assert_int_equal(s.records, 300);
+	clear(&d);
+}
+
 /* The numbers of another memory, of a master before this one, are not mistaken for this one's. */
 static void a_restarted_masters_numbers_do_not_collide(void **state)
 {
@@ -766,6 +794,7 @@ int main(void)
 		cmocka_unit_test(what_a_full_disk_refused_is_written_later),
 		cmocka_unit_test(what_a_failed_sync_left_in_the_journal_is_not_written_again),
 		cmocka_unit_test(what_the_dead_chain_tells_is_not_told_again),
+		cmocka_unit_test(what_cannot_be_looked_up_waits),
 		cmocka_unit_test(a_restarted_masters_numbers_do_not_collide),
 		cmocka_unit_test(what_finds_no_slot_outlives_its_worker),
 		cmocka_unit_test(fifty_killed_workers_lose_nothing_and_count_nothing_twice),
