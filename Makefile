@@ -3,6 +3,7 @@
 #   make run        a private Redis and the proxy on loopback, with two demonstration accounts
 #   make asan tsan  the same tests under sanitizers  make fuzz    each fuzzer FUZZ_SECONDS long
 #   make lint format bench install               make deb     Debian packages into build/deb
+#   make bench-check  compares instruction counts of hot paths with those kept; bench-accept keeps those of now
 #   make faults     stile-proxy with memory that runs short, for tests/scenario/test_memory_short.py
 
 VERSION     = 0.1.0
@@ -129,9 +130,9 @@ fuzz:
 	@tests/fuzz/run $(FUZZ_SECONDS) $(FUZZ)
 
 # --- everything the tests know -----------------------------------------------------------------------
-check: all unit layers scenario
+check: all unit layers bench-check scenario
 built: all $(UNIT)
-layers: all
+layers: all $(BUILD)/bench/bench
 	@BUILD=$(BUILD) $(PYTHON) -m pytest -q -rs -p no:cacheprovider tests/checks
 scenario: all faults
 	@BUILD=$(BUILD) $(PYTHON) -m pytest -q -rs -p no:cacheprovider tests/scenario
@@ -160,6 +161,9 @@ $(BUILD)/bench/bench: $(BENCH_O) $(LIB_proxy)
 	$(call Q,LD   $@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(EXT_proxy)
 bench: $(BUILD)/bench/bench
 	@$< $(BENCH_ARGS)
+# instructions of the same cases, compared with those kept in tests/bench/instructions.tsv
+bench-check bench-accept: bench-%: $(BUILD)/bench/bench
+	@$(PYTHON) tests/bench/instructions.py $* $<
 
 # Configuration that is there already stays. Paths of the installed proxy.cfg are those of Debian.
 ETC = $(DESTDIR)/etc/stile
@@ -206,5 +210,5 @@ clean:
 	rm -rf build build-asan build-tsan build-fuzz
 
 -include $(shell find $(BUILD) -path $(BUILD)/deb -prune -o -name '*.d' -print 2>/dev/null)
-.PHONY: all faults built unit fuzzers fuzz check layers scenario asan tsan lint format clean run bench install deb
+.PHONY: all faults built unit fuzzers fuzz check layers scenario asan tsan lint format clean run bench bench-check bench-accept install deb
 .SECONDARY:

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 static const struct bench_section *const sections[] = {&bench_parse, &bench_decide, &bench_login,
-	&bench_record, &bench_usage, &bench_limits, &bench_journal, &bench_ship};
+	&bench_record, &bench_usage, &bench_limits, &bench_judge, &bench_journal, &bench_ship};
 #define SECTIONS (sizeof sections / sizeof sections[0])
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *f)
@@ -63,7 +63,7 @@ static void enter_scratch(void)
 
 static void usage(FILE *to)
 {
-	fputs("usage: bench [--json] [--rounds N] [SECTION...]\nsections:", to);
+	fputs("usage: bench [--json] [--rounds N | --count N] [SECTION...]\nsections:", to);
 	for (size_t i = 0; i < SECTIONS; i++)
 		fprintf(to, " %s", sections[i]->name);
 	fputc('\n', to);
@@ -102,35 +102,44 @@ static void run(struct bench *b, char **names)
 			bench_open_section(b, sections[i]->name);
 			state[i] = sections[i]->begin(b);
 		}
-	bench_rounds(b);
+	(b->count ? bench_count : bench_rounds)(b);
 	for (size_t i = 0; i < SECTIONS; i++)
 		if (state[i])
 			sections[i]->end(state[i]);
 }
 
+static size_t number(const char *text, uint64_t most)
+{
+	uint64_t n;
+
+	if (!span_u64(span_str(text), most, &n) || n == 0) {
+		usage(stderr);
+		exit(2);
+	}
+	return n;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {{"json", no_argument, NULL, 'j'},
-		{"rounds", required_argument, NULL, 'r'}, {"help", no_argument, NULL, 'h'}, {0}};
+		{"rounds", required_argument, NULL, 'r'}, {"count", required_argument, NULL, 'c'},
+		{"help", no_argument, NULL, 'h'}, {0}};
 	struct bench b = {.rounds = ROUNDS};
 	bool json = false;
 
 	for (int o; (o = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
-		uint64_t n;
-
-		if (o == 'h')
-			return usage(stdout), 0;
-		if (o == '?' ||
-			(o == 'r' && (!span_u64(span_str(optarg), ROUNDS_MAX, &n) || n == 0)))
-			return usage(stderr), 2;
+		if (o == 'h' || o == '?')
+			return usage(o == 'h' ? stdout : stderr), o == 'h' ? 0 : 2;
 		if (o == 'r')
-			b.rounds = (unsigned)n;
+			b.rounds = (unsigned)number(optarg, ROUNDS_MAX);
+		if (o == 'c')
+			b.count = number(optarg, COUNT_MAX);
 		json = json || o == 'j';
 	}
 	check_names(argv + optind);
 	log_open("bench", LOG_LEVEL_WARN);
 	enter_scratch();
 	run(&b, argv + optind);
-	(json ? bench_print_json : bench_print_text)(&b);
+	(b.count ? bench_print_counted : json ? bench_print_json : bench_print_text)(&b);
 	return 0;
 }

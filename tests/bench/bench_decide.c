@@ -1,16 +1,10 @@
-/*
- * The decision with a hundred rules and the whole catalogue: what a host is, and the rule for it.
- * Most of the rules in between name the host asked for as well and fail on the role, so that none
- * is passed over by the cheap test of its list alone.
+/* The decision with a hundred rules and the whole catalogue: what a host is, and the rule for it.
  */
 #include "bench.h"
+#include "bench_bundle.h"
 
-#include "policy.h"
-
-#include <stdio.h>
 #include <stdlib.h>
 
-#define RULES	  100
 #define MONDAY_10 1772445600 /* 2026-03-02 10:00 in London */
 
 struct decide {
@@ -29,87 +23,6 @@ struct one {
 	int32_t rule;
 	enum rule_record record;
 };
-
-/* --- the policy ------------------------------------------------------------------------------- */
-
-static void middle_rule(FILE *f, int i)
-{
-	switch (i % 5) {
-	case 0:
-		fprintf(f,
-			"{ name = \"r%d\"; roles = [\"unit-%d\"]; to = [\"#social\", \"#video\"]; "
-			"action = \"allow\"; },\n",
-			i, i % 10);
-		break;
-	case 1:
-		fprintf(f,
-			"{ name = \"r%d\"; to = [\".s%d.example\", \"www.h%d.example\"]; "
-			"action = \"allow\"; purpose = \"supplier %d\"; },\n",
-			i, i, i, i);
-		break;
-	case 2:
-		fprintf(f,
-			"{ name = \"r%d\"; roles = [\"unit-%d\"]; to = [\"youtube\", "
-			"\"linkedin\"]; "
-			"schedule = \"lunch\"; action = \"allow\"; },\n",
-			i, i % 10);
-		break;
-	case 3:
-		fprintf(f,
-			"{ name = \"r%d\"; roles = [\"unit-%d\"]; to = [\"#messaging\"]; "
-			"action = \"deny\"; message = \"Not here.\"; },\n",
-			i, i % 10);
-		break;
-	default:
-		fprintf(f,
-			"{ name = \"r%d\"; roles = [\"unit-%d\"]; action = \"allow\"; "
-			"schedule = \"lunch\"; },\n",
-			i, i % 10);
-		break;
-	}
-}
-
-static void write_policy(const char *path)
-{
-	FILE *f = fopen(path, "w");
-
-	if (!f)
-		bench_fail("%s: %m", path);
-	fputs("zone = \"Europe/London\"; ports = [\"80\", \"443\"];\nroles: {\n"
-	      "communications = { groups = [\"comms\"]; }; staff = { everyone = true; };\n",
-		f);
-	for (int i = 0; i < 10; i++)
-		fprintf(f, "unit-%d = { groups = [\"unit-%d\"]; };\n", i, i);
-	fputs("};\nschedules: { lunch = \"Mon-Fri 12:00-14:00\"; };\nrules = (\n"
-	      "{ name = \"first\"; roles = [\"communications\"]; to = [\"#social\"]; "
-	      "action = \"allow\"; purpose = \"public campaigns\"; },\n",
-		f);
-	for (int i = 2; i < RULES; i++)
-		middle_rule(f, i);
-	fputs("{ name = \"last\"; roles = [\"staff\"]; to = [\".council.example\", \"youtube\"]; "
-	      "action = \"allow\"; } );\n",
-		f);
-	if (fclose(f) != 0)
-		bench_fail("%s: %m", path);
-}
-
-static void compile(struct decide *d)
-{
-	struct problems p = {0};
-	struct err e;
-
-	write_policy("policy.cfg");
-	if (!policy_compile("policy.cfg", &d->bytes, &p)) {
-		problems_print(&p, stderr);
-		bench_fail("the policy of this section does not compile");
-	}
-	problems_free(&p);
-	d->policy = snapshot_open(d->bytes.p, d->bytes.n, &e);
-	if (!d->policy)
-		bench_fail("%s", e.text);
-	if (snapshot_rules(d->policy) != RULES)
-		bench_fail("%zu rules instead of %d", snapshot_rules(d->policy), RULES);
-}
 
 /* --- the questions ---------------------------------------------------------------------------- */
 
@@ -214,9 +127,9 @@ static const struct question questions[] = {
 	{"classify + evaluate: first of 100 rules", "www.facebook.com", "comms", decide,
 		DECISION_ALLOW, 0, 0},
 	{"classify + evaluate: last of 100 rules", "www.youtube.com", "nobody", decide,
-		DECISION_ALLOW, RULES - 1, 0},
+		DECISION_ALLOW, BENCH_RULES - 1, 0},
 	{"  the same in three steps, as the proxy asks", "www.youtube.com", "nobody",
-		decide_in_steps, DECISION_ALLOW, RULES - 1, 0},
+		decide_in_steps, DECISION_ALLOW, BENCH_RULES - 1, 0},
 	{"classify + evaluate: default deny", "www.tiktok.com", "nobody", decide, DECISION_DENY, -1,
 		0},
 	{"classify + evaluate: default deny, unknown host", "intranet.unheard.example", "nobody",
@@ -234,7 +147,7 @@ static void *begin(struct bench *b)
 
 	if (!d || !(d->ones = calloc(QUESTIONS, sizeof *d->ones)))
 		bench_fail("out of memory");
-	compile(d);
+	d->policy = bench_policy(&d->bytes);
 	for (size_t i = 0; i < QUESTIONS; i++) {
 		const struct question *q = &questions[i];
 		struct one *o = &d->ones[i];

@@ -3,9 +3,9 @@
  * pseudonym that stands for the person in records.
  */
 #include "bench.h"
+#include "bench_bundle.h"
 
 #include "digest.h"
-#include "file.h"
 #include "identity.h"
 
 #include <stdio.h>
@@ -14,9 +14,6 @@
 /* base64 of anna:quiet-stile-2026 and anna:wrong-stile-2026 */
 #define RIGHT SPAN("Basic YW5uYTpxdWlldC1zdGlsZS0yMDI2")
 #define WRONG SPAN("Basic YW5uYTp3cm9uZy1zdGlsZS0yMDI2")
-/* as stile-policy passwd makes it: yescrypt with libcrypt's usual cost */
-#define USERS                                                                                      \
-	SPAN("anna:$y$j9T$pXxwXxuanuVb9Ff.qp62b1$1.WZO7sLTpUxa8z3maE/1kO0t8JoEWsWho4BlVm7nnD\n")
 
 struct login {
 	struct buf block;
@@ -91,26 +88,6 @@ static void pseudonym(void *arg, size_t n)
 	}
 }
 
-static void load_accounts(struct login *l)
-{
-	struct problems p = {0};
-	struct err e;
-	bool made;
-
-	if (!file_make("users", USERS, 0600, &made, &e))
-		bench_fail("%s", e.text);
-	if (!accounts_compile("users", NULL, &l->block, &p)) {
-		problems_print(&p, stderr);
-		bench_fail("the accounts of this section do not compile");
-	}
-	problems_free(&p);
-	const struct accounts *a = accounts_open(buf_spanof(&l->block), &e);
-
-	if (!a)
-		bench_fail("%s", e.text);
-	identity_use(l->checker, a);
-}
-
 static void *begin(struct bench *b)
 {
 	struct login *l = calloc(1, sizeof *l);
@@ -126,7 +103,7 @@ static void *begin(struct bench *b)
 	l->checker = identity_new(&o, &e);
 	if (!l->checker)
 		bench_fail("%s", e.text);
-	load_accounts(l);
+	identity_use(l->checker, bench_accounts(&l->block));
 	if (ask(l, RIGHT) != IDENTITY_OK)
 		bench_fail("the password is not accepted");
 	bench_work(b, "credentials accepted before", remembered, l);

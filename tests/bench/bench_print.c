@@ -144,6 +144,13 @@ void bench_print_text(const struct bench *b)
 	puts("spread: what the middle half of the samples covers, in per cent of the median");
 }
 
+void bench_print_counted(const struct bench *b)
+{
+	puts(BENCH_FLAGS " (compiler " __VERSION__ ")");
+	for (size_t i = 0; i < b->n; i++)
+		printf("%s\t%s\n", b->cases[i].section, b->cases[i].name);
+}
+
 /* --- JSON ------------------------------------------------------------------------------------- */
 
 static void json_text(struct buf *o, const char *key, const char *text)

@@ -16,18 +16,21 @@ void bench_open_section(struct bench *b, const char *name)
 	b->section = name;
 }
 
-static struct bench_case *add(struct bench *b, const char *name, void *arg)
+/* Where it is not kept, the next one takes its place. */
+static struct bench_case *add(struct bench *b, const char *name, void *arg, bool kept)
 {
 	assert(b->n < CASES_MAX);
-	struct bench_case *c = &b->cases[b->n++];
+	struct bench_case *c = &b->cases[b->n];
 
 	*c = (struct bench_case){.section = b->section, .name = name, .arg = arg};
+	b->last = c;
+	b->n += kept;
 	return c;
 }
 
 void bench_work(struct bench *b, const char *name, bench_work_fn *fn, void *arg)
 {
-	struct bench_case *c = add(b, name, arg);
+	struct bench_case *c = add(b, name, arg, true);
 
 	c->work = fn;
 	c->n = 16;
@@ -36,15 +39,20 @@ void bench_work(struct bench *b, const char *name, bench_work_fn *fn, void *arg)
 void bench_sample(
 	struct bench *b, const char *name, enum bench_unit unit, bench_sample_fn *fn, void *arg)
 {
-	struct bench_case *c = add(b, name, arg);
+	struct bench_case *c = add(b, name, arg, b->count == 0);
 
 	c->unit = unit;
 	c->sample = fn;
 }
 
+bool bench_counting(const struct bench *b)
+{
+	return b->count > 0;
+}
+
 void bench_note(struct bench *b, const char *fmt, ...)
 {
-	struct bench_case *c = &b->cases[b->n - 1];
+	struct bench_case *c = b->last;
 	va_list ap;
 
 	va_start(ap, fmt);
@@ -141,6 +149,20 @@ void bench_rounds(struct bench *b)
 		figure(&b->cases[i], b->rounds);
 	b->seconds = (bench_clock(CLOCK_MONOTONIC) - before) / 1e9;
 	others(b, busy() - busy_before, bench_clock(CLOCK_PROCESS_CPUTIME_ID) + b->own_ns - own);
+}
+
+__attribute__((noinline)) void bench_counted_call(const struct bench_case *c, size_t n)
+{
+	c->work(c->arg, n);
+	__asm__ volatile("" ::: "memory"); /* no tail call: the end of this is the end of that */
+}
+
+void bench_count(struct bench *b)
+{
+	for (size_t i = 0; i < b->n; i++) {
+		b->cases[i].work(b->cases[i].arg, b->count);
+		bench_counted_call(&b->cases[i], b->count);
+	}
 }
 
 const struct bench_case *bench_find(const struct bench *b, const char *section, const char *name)
