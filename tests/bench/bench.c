@@ -14,7 +14,8 @@
 #include <unistd.h>
 
 static const struct bench_section *const sections[] = {&bench_parse, &bench_decide, &bench_login,
-	&bench_record, &bench_usage, &bench_limits, &bench_judge, &bench_journal, &bench_ship};
+	&bench_record, &bench_usage, &bench_limits, &bench_judge, &bench_journal, &bench_ship,
+	&bench_pieces};
 #define SECTIONS (sizeof sections / sizeof sections[0])
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *f)

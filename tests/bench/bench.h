@@ -49,7 +49,7 @@ struct bench_section {
 	void (*end)(void *state);
 };
 extern const struct bench_section bench_parse, bench_decide, bench_login, bench_record, bench_usage,
-	bench_limits, bench_judge, bench_journal, bench_ship;
+	bench_limits, bench_judge, bench_journal, bench_ship, bench_pieces;
 
 static inline double bench_clock(clockid_t id)
 {

@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #define LINES 512
-#define BATCH 16
 
 struct batched {
 	const struct lines *lines;
@@ -28,14 +27,6 @@ struct lines {
 	struct buf bytes;
 	struct span line[LINES];
 	struct batched batched[3];
-	struct counted *counted; /* while cases are counted */
-};
-
-/* A journal, for the loop's share of the work. */
-struct counted {
-	const struct lines *lines;
-	struct journal *journal;
-	int dir;
 };
 
 static void encode_all(struct lines *l)
@@ -85,29 +76,20 @@ static void turn(struct journal *j, const struct span *line, size_t n)
 	}
 }
 
-static struct journal *open_journal(const char *path, int *dir)
+static double batches(void *arg)
 {
+	struct batched *b = arg;
 	struct journal_options o = {.sync = JOURNAL_SYNC_PROCESS, .node = "bench"};
 	struct err e;
+	char path[64];
 
+	snprintf(path, sizeof path, "batch-%zu-%u", b->batch, b->folders++);
 	if (mkdir(path, 0700) != 0 || (o.dir = open(path, O_RDONLY | O_DIRECTORY)) < 0)
 		bench_fail("%s: %m", path);
 	struct journal *j = journal_open(&o, NULL, &e);
 
 	if (!j)
 		bench_fail("%s", e.text);
-	*dir = o.dir;
-	return j;
-}
-
-static double batches(void *arg)
-{
-	struct batched *b = arg;
-	char path[64];
-	int dir;
-
-	snprintf(path, sizeof path, "batch-%zu-%u", b->batch, b->folders++);
-	struct journal *j = open_journal(path, &dir);
 	double before = bench_clock(CLOCK_PROCESS_CPUTIME_ID);
 
 	for (size_t i = 0; i < b->records; i += b->batch)
@@ -115,28 +97,9 @@ static double batches(void *arg)
 	double cpu = bench_clock(CLOCK_PROCESS_CPUTIME_ID) - before;
 
 	journal_close(j, true);
-	close(dir);
+	close(o.dir);
 	bench_empty(path);
 	return cpu / (double)b->records;
-}
-
-/* The journal's thread is not counted with it. */
-static void add_some(void *arg, size_t n)
-{
-	const struct counted *c = arg;
-
-	for (size_t i = 0; i < n; i += BATCH)
-		turn(c->journal, c->lines->line + i % LINES, BATCH);
-}
-
-static void add_counted(struct bench *b, struct lines *l)
-{
-	l->counted = calloc(1, sizeof *l->counted);
-	if (!l->counted)
-		bench_fail("out of memory");
-	l->counted->lines = l;
-	l->counted->journal = open_journal("counted", &l->counted->dir);
-	bench_work(b, "add, loop's thread, batches of 16", add_some, l->counted);
 }
 
 static void *begin(struct bench *b)
@@ -157,20 +120,12 @@ static void *begin(struct bench *b)
 		bench_sample(b, sizes[i].name, BENCH_NS, batches, &l->batched[i]);
 		bench_note(b, "both threads; sync = \"process\"");
 	}
-	if (bench_counting(b))
-		add_counted(b, l);
 	return l;
 }
 
 static void end(void *state)
 {
 	struct lines *l = state;
-
-	if (l->counted) {
-		journal_close(l->counted->journal, true);
-		close(l->counted->dir);
-		free(l->counted);
-	}
 
 	buf_free(&l->bytes);
 	free(l);

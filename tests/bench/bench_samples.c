@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #define PEOPLE	 200
+#define A_ROUND	 21
 #define BEGIN_MS UINT64_C(1772445600000) /* 2026-03-02 10:00 UTC */
 
 static void common(struct sample *s, unsigned i, struct record *r)
@@ -85,4 +86,18 @@ struct span sample_encode(struct sample *s, const struct record *r)
 	if (!record_encode(r, &b))
 		bench_fail("a sample of kind %s does not encode", record_word(r->kind));
 	return buf_spanof(&b);
+}
+
+struct span sample_line(struct sample *s, unsigned i)
+{
+	unsigned at = i % A_ROUND, tunnel = i / A_ROUND * 10 + at / 2;
+	struct record r;
+
+	if (at == A_ROUND - 1)
+		sample_usage(s, tunnel, &r);
+	else if (at % 2)
+		sample_end(s, tunnel, &r);
+	else
+		sample_access(s, tunnel, &r);
+	return sample_encode(s, &r);
 }

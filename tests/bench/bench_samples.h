@@ -20,5 +20,7 @@ void sample_end(struct sample *s, unsigned i, struct record *r);
 void sample_usage(struct sample *s, unsigned i, struct record *r);
 /* The encoded record, in s->line. */
 struct span sample_encode(struct sample *s, const struct record *r);
+/* Line `i` of a stream: the access and the end of ten tunnels, then a usage record of them. */
+struct span sample_line(struct sample *s, unsigned i);
 
 #endif

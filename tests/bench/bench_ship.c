@@ -12,7 +12,6 @@
 #include <poll.h>
 
 #define RECORDS 8400 /* of 400 ten-tunnel rounds: 21 records each */
-#define A_ROUND 21
 
 struct shipping {
 	struct bench *bench;
@@ -23,20 +22,6 @@ struct shipping {
 };
 
 /* --- the journal to be shipped ---------------------------------------------------------------- */
-
-static struct span line_of(struct sample *s, unsigned i)
-{
-	unsigned at = i % A_ROUND, tunnel = i / A_ROUND * 10 + at / 2;
-	struct record r;
-
-	if (at == A_ROUND - 1)
-		sample_usage(s, tunnel, &r);
-	else if (at % 2)
-		sample_end(s, tunnel, &r);
-	else
-		sample_access(s, tunnel, &r);
-	return sample_encode(s, &r);
-}
 
 static void write_journal(const char *path)
 {
@@ -51,7 +36,7 @@ static void write_journal(const char *path)
 	if (!j)
 		bench_fail("%s", e.text);
 	for (unsigned i = 0; i < RECORDS; i++)
-		if (!journal_add(j, line_of(s, i), NULL, NULL))
+		if (!journal_add(j, sample_line(s, i), NULL, NULL))
 			bench_fail("the journal takes no record");
 	journal_close(j, true);
 	close(o.dir);
