@@ -133,9 +133,9 @@ static void make_hello(struct buf *out)
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
 	SSL *ssl = SSL_new(ctx);
 	BIO *in = BIO_new(BIO_s_mem()), *sent = BIO_new(BIO_s_mem());
-	char *p;
+	char *p, name[] = "static-eu1.cdn.example.org";
 
-	SSL_set_tlsext_host_name(ssl, "static-eu1.cdn.example.org");
+	SSL_set_tlsext_host_name(ssl, name);
 	SSL_set_bio(ssl, in, sent);
 	if (SSL_connect(ssl) != -1)
 		bench_fail("a client that nobody answers is connected");
