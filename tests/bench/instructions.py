@@ -40,8 +40,12 @@ def write(path, counts):
     pathlib.Path(path).write_text(f"{HEAD}# built with: {counts.built}\n{rows}")
 
 
-def built_with(line):
-    return " ".join(line.split()) + f" {platform.machine()}"
+def built_with(bench):
+    """Without callgrind, which cannot read every compiler's programs."""
+    r = subprocess.run([bench, "--count", "1"], env=ENVIRONMENT, stdout=subprocess.PIPE, text=True)
+    if r.returncode:
+        raise RuntimeError(f"{bench}: exit {r.returncode}")
+    return " ".join(r.stdout.partition("\n")[0].split()) + f" {platform.machine()}"
 
 
 def count(bench, sections=()):
@@ -57,10 +61,10 @@ def count(bench, sections=()):
         if r.returncode:
             raise RuntimeError(f"{bench} under callgrind: exit {r.returncode}")
         parts = re.findall(rf"^desc: Trigger: --dump-after={CALL}$.*?^summary: (\d+)$", out.read_text(), re.M | re.S)
-    built, *names = r.stdout.splitlines()
+    names = r.stdout.splitlines()[1:]
     if len(parts) != len(names):
         raise RuntimeError(f"{len(names)} cases, but callgrind saw {len(parts)}")
-    return Counts(built_with(built), {tuple(name.split("\t")): max(1, round(int(n) / OPERATIONS)) for name, n in zip(names, parts)})
+    return Counts(built_with(bench), {tuple(name.split("\t")): max(1, round(int(n) / OPERATIONS)) for name, n in zip(names, parts)})
 
 
 def compare(kept, now):
@@ -85,10 +89,11 @@ def compare(kept, now):
 
 
 def check(bench, path, sections):
-    kept, now = read(path), count(bench, sections)
-    if kept.built != now.built:
-        print(f"skipped: instruction counts are kept for\n  {kept.built}\nand this was built with\n  {now.built}")
+    kept, built = read(path), built_with(bench)
+    if kept.built != built:
+        print(f"skipped: instruction counts are kept for\n  {kept.built}\nand this was built with\n  {built}")
         return 0
+    now = count(bench, sections)
     if sections:
         kept.cases = {key: n for key, n in kept.cases.items() if key[0] in sections}
     table, notes, well = compare(kept, now)
