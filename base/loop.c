@@ -1,14 +1,18 @@
 /*
  * The event loop: libevent without its locks (a loop belongs to one thread), with events in the
- * caller's memory. The flags of loop.h are libevent's own, checked below.
+ * caller's memory. The flags of loop.h are libevent's own, checked below. The epoll for sockets is
+ * one event of libevent's: readable when one of its sockets has something to tell.
  */
 #include "loop.h"
 #include "log.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
 static_assert(sizeof(struct event) <= LOOP_EV_SIZE, "loop_ev holds an event");
 static_assert(alignof(struct event) <= alignof(struct loop_ev), "loop_ev is aligned for an event");
@@ -18,8 +22,23 @@ static_assert(LOOP_READ == EV_READ && LOOP_WRITE == EV_WRITE && LOOP_PERSIST == 
 
 #define ANY (EV_TIMEOUT | EV_READ | EV_WRITE | EV_SIGNAL)
 
+#define TURN_SOCKETS 64 /* told of in one turn, before timers and others have theirs */
+
+/* Events carry the socket's number and how often that number was watched before: one that was
+ * closed while an event of it waited is not taken for its successor. */
+struct socket {
+	struct loop_watch *watch; /* NULL: none */
+	uint32_t times;
+};
+
 struct loop {
 	struct event_base *base;
+	int epoll;
+	struct event told;
+	struct epoll_event turn[TURN_SOCKETS];
+	int at, n;	       /* of the turn */
+	struct socket *socket; /* by descriptor */
+	size_t n_sockets;
 };
 
 static struct event *native(struct loop_ev *ev)
@@ -32,19 +51,39 @@ static void say(int severity, const char *msg)
 	log_to(severity == EVENT_LOG_ERR ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN, "loop", "%s", msg);
 }
 
-struct loop *loop_new(void)
+static void on_told(int fd, short what, void *arg);
+
+static bool open_base(struct loop *l)
 {
-	struct loop *l = calloc(1, sizeof(*l));
 	struct event_config *cfg = event_config_new();
 
 	event_set_log_callback(say);
-	if (l && cfg && event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK) == 0)
+	if (cfg && event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK) == 0)
 		l->base = event_base_new_with_config(cfg);
 	if (cfg)
 		event_config_free(cfg);
-	if (l && l->base)
+	return l->base != NULL;
+}
+
+/* The epoll itself is watched while a socket is: it keeps no loop running that has nothing to do.
+ */
+static bool open_sockets(struct loop *l)
+{
+	l->epoll = epoll_create1(EPOLL_CLOEXEC);
+	return l->epoll >= 0 &&
+	       event_assign(&l->told, l->base, l->epoll, EV_READ | EV_PERSIST, on_told, l) == 0;
+}
+
+struct loop *loop_new(void)
+{
+	struct loop *l = calloc(1, sizeof(*l));
+
+	if (!l)
+		return NULL;
+	l->epoll = -1;
+	if (open_base(l) && open_sockets(l))
 		return l;
-	free(l);
+	loop_free(l);
 	return NULL;
 }
 
@@ -52,7 +91,13 @@ void loop_free(struct loop *l)
 {
 	if (!l)
 		return;
-	event_base_free(l->base);
+	if (event_initialized(&l->told))
+		event_del(&l->told);
+	if (l->base)
+		event_base_free(l->base);
+	if (l->epoll >= 0)
+		close(l->epoll);
+	free(l->socket);
 	free(l);
 }
 
@@ -115,4 +160,119 @@ bool loop_pending(const struct loop_ev *ev)
 void loop_defer(struct loop_ev *ev)
 {
 	event_active(native(ev), EV_TIMEOUT, 1);
+}
+
+/* --- sockets -------------------------------------------------------------------------------------
+ */
+
+static uint32_t kernel_events(uint8_t what)
+{
+	return EPOLLET | EPOLLRDHUP | (what & LOOP_READ ? EPOLLIN : 0U) |
+	       (what & LOOP_WRITE ? EPOLLOUT : 0U);
+}
+
+static short loop_events(uint32_t kernel)
+{
+	short what = 0;
+
+	if (kernel & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		what |= LOOP_READ;
+	if (kernel & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+		what |= LOOP_WRITE;
+	if (kernel & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		what |= LOOP_HANGUP;
+	return what;
+}
+
+static void tell(struct loop *l, const struct epoll_event *e)
+{
+	size_t fd = (size_t)(e->data.u64 >> 32);
+	const struct socket *s = &l->socket[fd];
+	const struct loop_watch *w = s->watch;
+
+	if (w && s->times == (uint32_t)e->data.u64)
+		w->fn((int)fd, loop_events(e->events), w->arg);
+}
+
+/* A turn that loop_stop has cut short goes on with the next run: an edge is told once. */
+static void on_told(int fd, short what, void *arg)
+{
+	struct loop *l = arg;
+
+	(void)what;
+	if (l->at == l->n) {
+		l->at = 0;
+		l->n = epoll_wait(fd, l->turn, TURN_SOCKETS, 0);
+		if (l->n < 0)
+			l->n = 0;
+	}
+	while (l->at < l->n && !event_base_got_break(l->base))
+		tell(l, &l->turn[l->at++]);
+	if (l->at < l->n)
+		event_active(&l->told, EV_READ, 1);
+}
+
+static bool make_room(struct loop *l, int fd)
+{
+	size_t n = l->n_sockets ? l->n_sockets : 64;
+	struct socket *grown;
+
+	if ((size_t)fd < l->n_sockets)
+		return true;
+	while (n <= (size_t)fd)
+		n *= 2;
+	grown = realloc(l->socket, n * sizeof *grown);
+	if (!grown)
+		return false;
+	for (size_t i = l->n_sockets; i < n; i++)
+		grown[i] = (struct socket){0};
+	l->socket = grown;
+	l->n_sockets = n;
+	return true;
+}
+
+static bool control(struct loop *l, int how, int fd, uint8_t what)
+{
+	struct epoll_event e = {.events = kernel_events(what),
+		.data.u64 = (uint64_t)fd << 32 | l->socket[fd].times};
+
+	return epoll_ctl(l->epoll, how, fd, &e) == 0;
+}
+
+bool loop_watch(struct loop *l, struct loop_watch *w, int fd, uint8_t what, loop_fn *fn, void *arg)
+{
+	*w = (struct loop_watch){-1, fn, arg};
+	if (!event_pending(&l->told, EV_READ, NULL) && event_add(&l->told, NULL) != 0)
+		return false;
+	if (!make_room(l, fd))
+		return false;
+	l->socket[fd].times++;
+	if (!control(l, EPOLL_CTL_ADD, fd, what)) {
+		log_error("loop", "cannot watch descriptor %d", fd);
+		return false;
+	}
+	w->fd = fd;
+	l->socket[fd].watch = w;
+	return true;
+}
+
+void loop_watch_again(struct loop *l, const struct loop_watch *w, uint8_t what)
+{
+	control(l, EPOLL_CTL_MOD, w->fd, what);
+}
+
+void loop_watch_move(
+	struct loop *l, struct loop_watch *from, struct loop_watch *to, loop_fn *fn, void *arg)
+{
+	*to = (struct loop_watch){from->fd, fn, arg};
+	l->socket[to->fd].watch = to;
+	from->fd = -1;
+}
+
+void loop_unwatch(struct loop *l, struct loop_watch *w)
+{
+	if (w->fd < 0)
+		return;
+	l->socket[w->fd].watch = NULL;
+	w->fd = -1;
 }

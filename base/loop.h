@@ -1,6 +1,9 @@
 /*
  * The event loop: a thin face over libevent, which only loop.c (and resolve.c, for libunbound's own
  * events) may know. Events live in the caller's memory and cost nothing else.
+ *
+ * The sockets of connections, of which there are many and short ones, are watched by an epoll of
+ * the loop's own: one registration for a socket's life, told of edges.
  */
 #ifndef STILE_LOOP_H
 #define STILE_LOOP_H
@@ -17,6 +20,7 @@ struct loop;
 #define LOOP_PERSIST 0x10
 #define LOOP_EDGE    0x20
 #define LOOP_TIMEOUT 0x01 /* in callbacks only */
+#define LOOP_HANGUP  0x40 /* in callbacks of a watch only: the peer has ended its side */
 
 #define LOOP_EV_SIZE 128
 
@@ -28,7 +32,7 @@ typedef void loop_fn(int fd, short what, void *arg);
 
 struct loop *loop_new(void);
 void loop_free(struct loop *l);
-/* Returns when loop_stop was called or no event is left. */
+/* Returns when loop_stop was called, or when no event is left and no socket was ever watched. */
 void loop_run(struct loop *l);
 /* From a callback; what else is ready waits for the next loop_run. */
 void loop_stop(struct loop *l);
@@ -47,5 +51,28 @@ bool loop_pending(const struct loop_ev *ev);
  * a descriptor of their own: one that was added counts as fired. An fn that defers itself again
  * keeps the turn from ending. */
 void loop_defer(struct loop_ev *ev);
+
+/* --- sockets -----------------------------------------------------------------------------------
+ */
+
+struct loop_watch {
+	int fd; /* -1: none */
+	loop_fn *fn;
+	void *arg;
+};
+
+/* Calls fn whenever the socket became readable or, if `what` has LOOP_WRITE, writable: once, when
+ * it becomes so, and it may tell of what is no longer true. So who reads remembers that he may, and
+ * reads until nothing is left. A hang-up or an error comes as readable and writable. False: the
+ * kernel or memory is short; nothing is watched. */
+bool loop_watch(struct loop *l, struct loop_watch *w, int fd, uint8_t what, loop_fn *fn, void *arg);
+/* From now on for `what`; what is true of it already is told again, with the next turn. */
+void loop_watch_again(struct loop *l, const struct loop_watch *w, uint8_t what);
+/* The socket's watch goes over to another owner; `from` has none then. */
+void loop_watch_move(
+	struct loop *l, struct loop_watch *from, struct loop_watch *to, loop_fn *fn, void *arg);
+/* Nothing comes any more. The socket must be closed next: that takes it out of the kernel's list.
+ */
+void loop_unwatch(struct loop *l, struct loop_watch *w);
 
 #endif

@@ -99,6 +99,7 @@ void conn_accept(struct listener *l, int fd, const struct addr *client, const st
 	struct worker *w = l->w;
 	struct conn *c = calloc(1, sizeof *c);
 	enum end_reason why;
+	bool watched;
 
 	if (!c) {
 		close(fd);
@@ -112,15 +113,16 @@ void conn_accept(struct listener *l, int fd, const struct addr *client, const st
 	flow_init(&c->up, CLIENT);
 	flow_init(&c->down, ORIGIN);
 	c->side[ORIGIN].fd = -1;
-	endpoint_open(c, CLIENT, fd);
+	watched = endpoint_open(c, CLIENT, fd);
 	loop_init(&c->timer, w->loop, -1, 0, on_timer, c);
 	c->next = w->conns;
 	if (c->next)
 		c->next->prev = c;
 	w->conns = c;
 	count_set(&w->counters->connections, ++w->n_conns);
-	endpoint_want(c, CLIENT, LOOP_READ);
-	if (listener_balancer(l, client))
+	if (!watched)
+		conn_end(c, END_NO_MEMORY);
+	else if (listener_balancer(l, client))
 		conn_move(c, STATE_PROXY_HEADER);
 	else if ((why = greet_begin(c)) != END_DONE)
 		conn_end(c, why);

@@ -217,6 +217,8 @@ void ledger_ack(struct conn *c);
 enum step open_origin(struct conn *c);
 enum step open_connected(struct conn *c); /* CONNECT */
 void open_close_origin(struct conn *c);
+/* Nothing to read, and no end: as far as can be known, a kept origin waits for a request. */
+bool open_origin_waits(struct conn *c);
 
 /* tunnel.c */
 enum step tunnel_start(struct conn *c);	     /* origin is connected: answer 200 */

@@ -82,16 +82,9 @@ enum step decide_login(struct conn *c)
 	return conn_move(c, STATE_IDENTIFY);
 }
 
-/* While a step waits for a library, the client's further bytes wait in its socket. */
-static enum step wait_quietly(struct conn *c)
-{
-	endpoint_rest(c);
-	return STEP_WAIT;
-}
-
 enum step decide_identified(struct conn *c)
 {
-	return c->rq->noted == NOTED_NOTHING ? wait_quietly(c) : identified(c);
+	return c->rq->noted == NOTED_NOTHING ? STEP_WAIT : identified(c);
 }
 
 enum step decide_login_late(struct conn *c)
@@ -152,7 +145,7 @@ enum step decide_resolved(struct conn *c)
 	struct request *rq = c->rq;
 
 	if (rq->noted == NOTED_NOTHING)
-		return wait_quietly(c);
+		return STEP_WAIT;
 	if (rq->n_addrs == 0)
 		return reply_refuse(c, no_address(rq->resolve_result));
 	rq->resolved = true;

@@ -18,7 +18,7 @@ struct attempt {
 	struct dial *dial;
 	struct addr addr;
 	int fd; /* -1: not started, or failed */
-	struct loop_ev watch;
+	struct loop_watch watch;
 };
 
 struct dial {
@@ -39,7 +39,7 @@ static void drop(struct attempt *a)
 {
 	if (a->fd < 0)
 		return;
-	loop_del(&a->watch);
+	loop_unwatch(a->dial->loop, &a->watch);
 	close(a->fd);
 	a->fd = -1;
 	a->dial->live--;
@@ -61,17 +61,17 @@ static void finish(struct dial *d, struct attempt *won, int error)
 {
 	dial_fn *fn = d->fn;
 	void *arg = d->arg;
-	struct addr addr = {0};
-	int fd = -1;
+	struct loop *l = d->loop;
+	struct loop_watch watch;
+	struct addr addr;
 
 	if (won) {
 		addr = won->addr;
-		fd = won->fd;
-		loop_del(&won->watch);
+		loop_watch_move(l, &won->watch, &watch, NULL, NULL);
 		won->fd = -1;
 	}
 	dial_cancel(d);
-	fn(arg, fd, fd >= 0 ? &addr : NULL, error);
+	fn(arg, won ? &watch : NULL, won ? &addr : NULL, error);
 }
 
 static int socket_error(int fd)
@@ -86,8 +86,11 @@ static void on_attempt(int fd, short what, void *arg)
 {
 	struct attempt *a = arg;
 	struct dial *d = a->dial;
-	/* a time-out is the loop's word for a socket that it cannot watch */
-	int error = what & LOOP_TIMEOUT ? ENOMEM : socket_error(fd);
+	int error;
+
+	if (!(what & LOOP_WRITE))
+		return;
+	error = socket_error(fd);
 
 	if (!error) {
 		finish(d, a, 0);
@@ -142,10 +145,12 @@ static int begin(struct attempt *a)
 		close(fd);
 		return error;
 	}
+	if (!loop_watch(d->loop, &a->watch, fd, LOOP_READ | LOOP_WRITE, on_attempt, a)) {
+		close(fd);
+		return ENOMEM;
+	}
 	a->fd = fd;
 	d->live++;
-	loop_init(&a->watch, d->loop, fd, LOOP_WRITE, on_attempt, a);
-	loop_add(&a->watch, -1);
 	return 0;
 }
 

@@ -10,10 +10,11 @@
 #include "loop.h"
 
 struct dial;
-/* fd: connected, non-blocking, TCP_NODELAY, the receiver's from now on; -1: none, with the last
- * errno (ETIMEDOUT past the deadline). addr: of the connection, valid for the call. The dial is
- * gone by then. */
-typedef void dial_fn(void *arg, int fd, const struct addr *addr, int error);
+/* won: the watch of a socket that is connected, non-blocking, TCP_NODELAY; socket and watch are the
+ * receiver's, who moves the watch (loop_watch_move) before he returns. NULL: none, with the last
+ * errno (ETIMEDOUT past the deadline). addr: of the connection. Both are valid for the call. The
+ * dial is gone by then. */
+typedef void dial_fn(void *arg, struct loop_watch *won, const struct addr *addr, int error);
 
 /* Copies addrs (at most 16). fn is called once, never before this returns. NULL: no memory. */
 struct dial *dial_start(struct loop *l, const struct addr *addrs, size_t n, uint16_t port,

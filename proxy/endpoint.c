@@ -10,7 +10,12 @@
 
 static void on_ready(struct conn *c, int side, short what)
 {
-	c->side[side].ready |= (uint8_t)(what & (LOOP_READ | LOOP_WRITE));
+	struct endpoint *end = &c->side[side];
+
+	if (what & LOOP_READ)
+		end->ready = true;
+	if (what & LOOP_HANGUP)
+		end->hung_up = true;
 	conn_step(c);
 }
 
@@ -26,36 +31,39 @@ static void on_origin(int fd, short what, void *arg)
 	on_ready(arg, ORIGIN, what);
 }
 
-void endpoint_want(struct conn *c, int side, uint8_t want)
+static loop_fn *const on_side[] = {[CLIENT] = on_client, [ORIGIN] = on_origin};
+
+bool endpoint_open(struct conn *c, int side, int fd)
 {
 	struct endpoint *end = &c->side[side];
 
-	if (end->want == want || end->fd < 0)
-		return;
-	if (end->want)
-		loop_del(&end->ev);
-	end->want = want;
-	if (!want)
-		return;
-	loop_init(&end->ev, c->w->loop, end->fd, want | LOOP_PERSIST,
-		side == CLIENT ? on_client : on_origin, c);
-	loop_add(&end->ev, -1);
+	*end = (struct endpoint){.fd = fd};
+	return loop_watch(c->w->loop, &end->watch, fd, LOOP_READ, on_side[side], c);
 }
 
-void endpoint_rest(struct conn *c)
-{
-	if (c->side[CLIENT].ready & LOOP_READ)
-		endpoint_want(c, CLIENT, 0);
-}
-
-void endpoint_open(struct conn *c, int side, int fd)
+void endpoint_take(struct conn *c, int side, struct loop_watch *watched)
 {
 	struct endpoint *end = &c->side[side];
 
-	end->fd = fd;
-	end->want = end->ready = 0;
-	end->spoiled = false;
-	end->tls = NULL;
+	*end = (struct endpoint){.fd = watched->fd, .room = true};
+	loop_watch_move(c->w->loop, watched, &end->watch, on_side[side], c);
+}
+
+void endpoint_again(struct conn *c, int side)
+{
+	const struct endpoint *end = &c->side[side];
+
+	loop_watch_again(c->w->loop, &end->watch, end->room ? LOOP_READ | LOOP_WRITE : LOOP_READ);
+}
+
+void endpoint_await_room(struct conn *c, int side)
+{
+	struct endpoint *end = &c->side[side];
+
+	if (end->room)
+		return;
+	end->room = true;
+	endpoint_again(c, side);
 }
 
 void endpoint_close(struct conn *c, int side)
@@ -64,12 +72,10 @@ void endpoint_close(struct conn *c, int side)
 
 	if (end->fd < 0)
 		return;
-	endpoint_want(c, side, 0);
+	loop_unwatch(c->w->loop, &end->watch);
 	tls_free(end->tls, end->spoiled);
-	end->tls = NULL;
 	close(end->fd);
-	end->fd = -1;
-	end->ready = 0;
+	*end = (struct endpoint){.fd = -1};
 }
 
 static bool not_now(void)
@@ -83,19 +89,37 @@ static ssize_t read_tls(struct endpoint *end, void *p, size_t n)
 	ssize_t got = tls_read(end->tls, p, n);
 
 	if (got == TLS_AGAIN)
-		end->ready &= (uint8_t)~LOOP_READ;
+		end->ready = false;
 	if (got >= 0)
 		return got;
 	return got == TLS_AGAIN ? ENDPOINT_AGAIN : ENDPOINT_FAILED;
 }
 
-static ssize_t write_tls(struct endpoint *end, const void *p, size_t n)
+/* Record by record, until the socket is full: only then does the loop tell of room. */
+static ssize_t write_tls(struct endpoint *end, const char *p, size_t n)
 {
-	ssize_t sent = tls_write(end->tls, p, n);
+	size_t done = 0;
 
-	if (sent >= 0)
-		return sent;
-	return sent == TLS_AGAIN ? 0 : ENDPOINT_FAILED;
+	while (done < n) {
+		ssize_t sent = tls_write(end->tls, p + done, n - done);
+
+		if (sent == TLS_AGAIN)
+			break;
+		if (sent < 0)
+			return ENDPOINT_FAILED;
+		done += (size_t)sent;
+	}
+	return (ssize_t)done;
+}
+
+static ssize_t write_plain(const struct endpoint *end, const void *p, size_t n)
+{
+	ssize_t sent;
+
+	do
+		sent = send(end->fd, p, n, MSG_NOSIGNAL);
+	while (sent < 0 && errno == EINTR);
+	return sent < 0 && not_now() ? 0 : sent;
 }
 
 bool endpoint_buffered(const struct conn *c, int side)
@@ -119,16 +143,16 @@ ssize_t endpoint_read(struct conn *c, int side, void *p, size_t n)
 	struct endpoint *end = &c->side[side];
 	ssize_t got;
 
-	if (!(end->ready & LOOP_READ))
+	if (!end->ready)
 		return ENDPOINT_AGAIN;
 	if (end->tls)
 		return read_tls(end, p, n);
 	do
 		got = recv(end->fd, p, n, 0);
 	while (got < 0 && errno == EINTR);
-	/* level-triggered: what comes later is told again */
-	if (got != 0 && got < (ssize_t)n)
-		end->ready &= (uint8_t)~LOOP_READ;
+	/* what comes after the last byte is told, but for an end that was told before */
+	if (got != 0 && got < (ssize_t)n && !(got > 0 && end->hung_up))
+		end->ready = false;
 	if (got >= 0)
 		return got;
 	return not_now() ? ENDPOINT_AGAIN : ENDPOINT_FAILED;
@@ -139,14 +163,14 @@ ssize_t endpoint_peek(struct conn *c, int side, void *p, size_t n)
 	struct endpoint *end = &c->side[side];
 	ssize_t got;
 
-	if (!(end->ready & LOOP_READ))
+	if (!end->ready)
 		return ENDPOINT_AGAIN;
 	do
 		got = recv(end->fd, p, n, MSG_PEEK);
 	while (got < 0 && errno == EINTR);
 	if (got >= 0)
 		return got;
-	end->ready &= (uint8_t)~LOOP_READ;
+	end->ready = false;
 	return not_now() ? ENDPOINT_AGAIN : ENDPOINT_FAILED;
 }
 
@@ -165,16 +189,14 @@ void endpoint_skip(struct conn *c, int side, size_t n)
 
 ssize_t endpoint_write(struct conn *c, int side, const void *p, size_t n)
 {
-	ssize_t sent;
+	struct endpoint *end = &c->side[side];
+	ssize_t sent = end->tls ? write_tls(end, p, n) : write_plain(end, p, n);
 
-	if (c->side[side].tls)
-		return write_tls(&c->side[side], p, n);
-	do
-		sent = send(c->side[side].fd, p, n, MSG_NOSIGNAL);
-	while (sent < 0 && errno == EINTR);
-	if (sent >= 0)
-		return sent;
-	return not_now() ? 0 : ENDPOINT_FAILED;
+	if (sent < 0)
+		return ENDPOINT_FAILED;
+	if (sent < (ssize_t)n)
+		endpoint_await_room(c, side);
+	return sent;
 }
 
 void endpoint_shut(struct conn *c, int side)

@@ -15,28 +15,32 @@ struct conn;
 enum { CLIENT, ORIGIN };
 
 struct endpoint {
-	int fd;	       /* -1: none */
-	uint8_t want;  /* LOOP_READ | LOOP_WRITE: what the event is set for */
-	uint8_t ready; /* what the loop said and nobody used up yet */
+	int fd;	      /* -1: none */
+	bool ready;   /* it may be read: the loop said so, and "nothing now" was not met since */
+	bool hung_up; /* its peer will send no more: after the last bytes comes the end */
+	bool room;    /* the loop tells when it can be written */
 	bool spoiled;
 	struct tls *tls; /* NULL: plain */
-	struct loop_ev ev;
+	struct loop_watch watch;
 };
 
 /* Answers of endpoint_read beside a number of bytes and 0, the end. */
-#define ENDPOINT_AGAIN	(-1) /* nothing now: `ready` is cleared, the loop will tell */
+#define ENDPOINT_AGAIN	(-1) /* nothing now: the loop will tell */
 #define ENDPOINT_FAILED (-2)
 
-void endpoint_open(struct conn *c, int side, int fd);
+/* The socket is watched from now until it is closed: whatever happens to it runs conn_step. What a
+ * step does not read stays in the socket, and the endpoint remembers that it may be read. False: it
+ * cannot be watched; it is the endpoint's to close all the same. */
+bool endpoint_open(struct conn *c, int side, int fd);
+/* A connected socket that was watched already, for reading and writing. */
+void endpoint_take(struct conn *c, int side, struct loop_watch *watched);
 void endpoint_close(struct conn *c, int side);
-/* Sets what the loop watches for; costs nothing when nothing changes. */
-void endpoint_want(struct conn *c, int side, uint8_t want);
+/* Let others have their turn: the loop comes back if there is more to read. */
+void endpoint_again(struct conn *c, int side);
+/* The loop will tell when it can be written; after "none taken now" it does by itself. */
+void endpoint_await_room(struct conn *c, int side);
 
-/* While a step waits for something else, what the client sends stays in its socket: watching ends
- * once the loop has told of it, so that a client that waits as it should costs no system call. */
-void endpoint_rest(struct conn *c);
-
-/* Without waiting. AGAIN also where the loop has not said that there is something. */
+/* Without waiting. AGAIN also where the loop has not said that there is something: it will. */
 ssize_t endpoint_read(struct conn *c, int side, void *p, size_t n);
 /* The same, but the bytes stay where they are, of a plain socket; endpoint_skip takes n of them
  * away. */

@@ -157,27 +157,14 @@ enum flow_answer flow_pump(struct conn *c, struct flow *f)
 			return a;
 		if (f->ended)
 			return FLOW_ENDED;
-		if (!(c->side[f->from].ready & LOOP_READ))
+		if (!c->side[f->from].ready)
 			return FLOW_WAIT;
-		/* level-triggered: the loop comes back */
-		if (moved >= FLOW_TURN && !endpoint_buffered(c, f->from))
+		if (moved >= FLOW_TURN && !endpoint_buffered(c, f->from)) {
+			endpoint_again(c, f->from);
 			return FLOW_WAIT;
+		}
 		a = piece(c, f, &moved);
 		if (a != FLOW_WAIT || f->paused)
 			return a;
 	}
-}
-
-static bool takes(const struct flow *f)
-{
-	return !f->ended && !f->paused;
-}
-
-void flow_watch(struct conn *c)
-{
-	bool up = flow_pending(&c->up), down = flow_pending(&c->down);
-
-	endpoint_want(c, CLIENT, (!up && takes(&c->up) ? LOOP_READ : 0) | (down ? LOOP_WRITE : 0));
-	endpoint_want(
-		c, ORIGIN, (!down && takes(&c->down) ? LOOP_READ : 0) | (up ? LOOP_WRITE : 0));
 }

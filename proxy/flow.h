@@ -44,8 +44,4 @@ static inline bool flow_pending(const struct flow *f)
 enum flow_answer flow_pump(struct conn *c, struct flow *f);
 /* Sends only what is pending. */
 enum flow_answer flow_flush(struct conn *c, struct flow *f);
-/* Watches both ends for what the flows can use: reading where nothing is pending, writing where
- * something is. */
-void flow_watch(struct conn *c);
-
 #endif

@@ -441,7 +441,6 @@ static enum step send_down(struct conn *c)
 	case FLOW_MEMORY:
 		return conn_leave(c, END_NO_MEMORY);
 	}
-	flow_watch(c);
 	return STEP_WAIT;
 }
 
@@ -453,8 +452,6 @@ static enum step next_head(struct conn *c)
 
 	if (before == FLOW_SINK)
 		return conn_leave(c, END_CLIENT_BROKE);
-	if (step == STEP_WAIT && c->state == STATE_FORWARD)
-		flow_watch(c);
 	return step;
 }
 

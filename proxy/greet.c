@@ -53,7 +53,7 @@ enum step greet_balancer(struct conn *c)
 	size_t before;
 	ssize_t n;
 
-	if (!c->rq && !(c->side[CLIENT].ready & LOOP_READ))
+	if (!c->rq && !c->side[CLIENT].ready)
 		return STEP_WAIT;
 	if (!c->rq && !conn_take_request(c))
 		return conn_leave(c, END_NO_MEMORY);
@@ -82,14 +82,12 @@ enum step greet_client(struct conn *c)
 {
 	switch (tls_handshake(c->side[CLIENT].tls)) {
 	case TLS_DONE:
-		endpoint_want(c, CLIENT, LOOP_READ);
-		c->side[CLIENT].ready |= LOOP_READ; /* a request may have come with it */
+		c->side[CLIENT].ready = true; /* a request may have come with it */
 		return conn_move(c, STATE_HEAD);
-	case TLS_READ:
-		endpoint_want(c, CLIENT, LOOP_READ);
-		return STEP_WAIT;
 	case TLS_WRITE:
-		endpoint_want(c, CLIENT, LOOP_WRITE);
+		endpoint_await_room(c, CLIENT);
+		return STEP_WAIT;
+	case TLS_READ:
 		return STEP_WAIT;
 	case TLS_FAILED:
 		break;

@@ -298,7 +298,6 @@ enum step ledger_recorded(struct conn *c)
 		ledger_lap(c, LAP_RECORD);
 	switch (c->rq->noted) {
 	case NOTED_NOTHING:
-		endpoint_rest(c);
 		return STEP_WAIT;
 	case NOTED_OK:
 		return open_origin(c);

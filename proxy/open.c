@@ -5,7 +5,6 @@
 #include "conn.h"
 
 #include <errno.h>
-#include <sys/socket.h>
 
 void open_close_origin(struct conn *c)
 {
@@ -13,23 +12,22 @@ void open_close_origin(struct conn *c)
 	c->origin_kept = false;
 }
 
-/* Nothing to read, and no end: as far as can be known, it waits for a request. */
-static bool waits(int fd)
+bool open_origin_waits(struct conn *c)
 {
 	char byte;
 
-	return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
-	       (errno == EAGAIN || errno == EWOULDBLOCK);
+	c->side[ORIGIN].ready = true; /* it is asked, whatever the loop has told */
+	return endpoint_peek(c, ORIGIN, &byte, 1) == ENDPOINT_AGAIN;
 }
 
 /* A kept connection belongs to an address and port; the request's candidates decide whether it may
  * be used again. */
-static bool kept_fits(const struct conn *c)
+static bool kept_fits(struct conn *c)
 {
 	const struct request *rq = c->rq;
 
 	if (!c->origin_kept || c->side[ORIGIN].fd < 0 || c->origin_port != rq->head.port ||
-		rq->head.form != FORM_ABSOLUTE || !waits(c->side[ORIGIN].fd))
+		rq->head.form != FORM_ABSOLUTE || (c->side[ORIGIN].ready && !open_origin_waits(c)))
 		return false;
 	for (size_t i = 0; i < rq->n_addrs; i++)
 		if (addr_eq(&rq->addrs[i], &c->origin))
@@ -44,15 +42,15 @@ static enum step opened(struct conn *c)
 	return forward_start(c);
 }
 
-static void on_dialled(void *arg, int fd, const struct addr *addr, int error)
+static void on_dialled(void *arg, struct loop_watch *won, const struct addr *addr, int error)
 {
 	struct conn *c = arg;
 
 	c->rq->dial = NULL;
 	c->rq->dial_error = error;
-	c->rq->noted = fd < 0 ? NOTED_FAILED : NOTED_OK;
-	if (fd >= 0) {
-		endpoint_open(c, ORIGIN, fd);
+	c->rq->noted = won ? NOTED_OK : NOTED_FAILED;
+	if (won) {
+		endpoint_take(c, ORIGIN, won);
 		c->origin = *addr;
 		c->origin_port = c->rq->head.port;
 	}
@@ -83,7 +81,6 @@ enum step open_connected(struct conn *c)
 		ledger_lap(c, LAP_CONNECT);
 	switch (rq->noted) {
 	case NOTED_NOTHING:
-		endpoint_rest(c);
 		return STEP_WAIT;
 	case NOTED_OK:
 		return opened(c);

@@ -256,7 +256,6 @@ static enum step begin_form(struct conn *c)
 	if (!rq->form)
 		return conn_leave(c, END_NO_MEMORY);
 	take_early(rq);
-	endpoint_want(c, CLIENT, LOOP_READ);
 	return conn_move(c, STATE_FORM);
 }
 
@@ -328,7 +327,6 @@ enum step portal_acked(struct conn *c)
 	struct portal p;
 
 	if (c->rq->noted == NOTED_NOTHING) {
-		endpoint_rest(c);
 		return STEP_WAIT;
 	}
 	if (c->rq->noted == NOTED_FAILED || !put_in_force(c))

@@ -331,7 +331,6 @@ enum step reply_closing(struct conn *c)
 	open_close_origin(c); /* nobody listens to it any more */
 	endpoint_shut(c, CLIENT);
 	c->rq->lingered = 0;
-	endpoint_want(c, CLIENT, LOOP_READ);
 	return conn_move(c, STATE_LINGER);
 }
 
@@ -339,10 +338,8 @@ enum step reply_step(struct conn *c)
 {
 	enum flow_answer a = flow_flush(c, &c->down);
 
-	if (a == FLOW_WAIT) {
-		endpoint_want(c, CLIENT, LOOP_WRITE);
+	if (a == FLOW_WAIT)
 		return STEP_WAIT;
-	}
 	if (a != FLOW_ENDED)
 		return conn_leave(c, END_CLIENT_BROKE);
 	if (c->rq->close_client)

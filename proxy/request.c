@@ -67,8 +67,6 @@ static enum step begin(struct conn *c)
 	rq->bundle = bundle_ref(c->w->bundle);
 	rq->generation = rejudge_generation(c->w->rejudge);
 	rq->verdict.rule = rq->verdict.role = -1;
-	/* what a kept origin does meanwhile is looked at when it is to be used again (open.c) */
-	endpoint_want(c, ORIGIN, 0);
 	rq->facts = (struct facts){
 		.client = c->client,
 		.identity = rq->bundle->accounts ? IDENTITY_UNKNOWN : IDENTITY_NOBODY,
@@ -103,9 +101,9 @@ enum step request_read(struct conn *c)
 	struct request *rq;
 	int got;
 
-	if (c->side[ORIGIN].ready & LOOP_READ) /* a kept origin has closed, or babbles */
+	if (c->side[ORIGIN].ready && !open_origin_waits(c)) /* it has closed, or babbles */
 		open_close_origin(c);
-	if (!c->rq && !(c->side[CLIENT].ready & LOOP_READ))
+	if (!c->rq && !c->side[CLIENT].ready)
 		return STEP_WAIT;
 	if (!c->rq && !conn_take_request(c))
 		return conn_leave(c, END_NO_MEMORY);
@@ -157,12 +155,9 @@ enum step request_next(struct conn *c)
 	c->rq = old;
 	conn_drop_request(c);
 	c->rq = rq;
-	c->access.person[0] = 0;   /* each request says anew who asks */
-	c->side[ORIGIN].ready = 0; /* a body of known length leaves it set */
+	c->access.person[0] = 0; /* each request says anew who asks */
 	conn_move(c, STATE_HEAD);
 	if (!rq)
 		loop_add(&c->timer, b->settings->keep_alive_ms);
-	endpoint_want(c, CLIENT, LOOP_READ);
-	endpoint_want(c, ORIGIN, LOOP_READ);
 	return STEP_ON;
 }

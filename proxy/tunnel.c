@@ -137,9 +137,6 @@ enum step tunnel_hello(struct conn *c)
 			return relay(c, rq->n ? "other" : "none");
 		if (a != FLOW_WAIT)
 			return conn_leave(c, END_CLIENT_BROKE);
-		flow_watch(c);
-	} else {
-		endpoint_want(c, CLIENT, LOOP_READ);
 	}
 	return STEP_WAIT;
 }
@@ -182,12 +179,14 @@ static bool over(struct conn *c, struct flow *f, enum end_reason why)
 static bool move(struct conn *c, struct flow *f, enum end_reason *why)
 {
 	bool from_client = f->from == CLIENT;
+	const struct flow *other = from_client ? &c->down : &c->up;
 
 	switch (flow_pump(c, f)) {
 	case FLOW_ENDED:
 		if (f->shut)
 			return true;
-		endpoint_shut(c, !f->from);
+		if (!other->shut) /* otherwise the close, which is next, tells both */
+			endpoint_shut(c, !f->from);
 		return over(c, f, from_client ? END_CLIENT_CLOSED : END_ORIGIN_CLOSED);
 	case FLOW_SOURCE:
 		*why = from_client ? END_CLIENT_BROKE : END_ORIGIN_BROKE;
@@ -212,7 +211,6 @@ enum step tunnel_relay(struct conn *c)
 
 	if (!move(c, &c->up, &why) || !move(c, &c->down, &why))
 		return conn_leave(c, c->up.shut || c->down.shut ? c->ending : why);
-	flow_watch(c);
 	return STEP_WAIT;
 }
 

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 struct seen {
@@ -241,6 +242,152 @@ static void descriptor_that_cannot_be_watched_times_out(void **state)
 	close(fd);
 }
 
+/* --- sockets -----------------------------------------------------------------------------------
+ */
+
+struct told {
+	struct loop *l;
+	struct loop_watch watch[2];
+	int fd[2], peer[2];
+	char order[32];
+	size_t n;
+	bool close_other; /* whoever is told first closes the other */
+};
+
+static void say(struct told *t, char who, short what)
+{
+	if (t->n + 4 < sizeof t->order) {
+		t->order[t->n++] = who;
+		if (what & LOOP_READ)
+			t->order[t->n++] = 'r';
+		if (what & LOOP_WRITE)
+			t->order[t->n++] = 'w';
+		if (what & LOOP_HANGUP)
+			t->order[t->n++] = 'h';
+	}
+}
+
+static void on_socket(int fd, short what, void *arg)
+{
+	struct told *t = arg;
+	int me = fd == t->fd[0] ? 0 : 1;
+
+	say(t, (char)('0' + me), what);
+	if (t->close_other && t->watch[!me].fd >= 0) {
+		loop_unwatch(t->l, &t->watch[!me]);
+		close(t->fd[!me]);
+		t->fd[!me] = dup(t->peer[me]); /* the same number, another socket */
+		assert_true(loop_watch(t->l, &t->watch[!me], t->fd[!me], LOOP_READ, on_socket, t));
+		t->close_other = false;
+	}
+	loop_stop(t->l);
+}
+
+static void on_end(int fd, short what, void *arg)
+{
+	(void)fd, (void)what;
+	loop_stop(arg);
+}
+
+/* What is told within a moment, one event a run. */
+static const char *hear(struct told *t)
+{
+	struct loop_ev end;
+
+	t->n = 0;
+	for (int i = 0; i < 4; i++) {
+		loop_init(&end, t->l, -1, 0, on_end, t->l);
+		loop_add(&end, 20);
+		loop_run(t->l);
+		loop_del(&end);
+	}
+	t->order[t->n] = 0;
+	return t->order;
+}
+
+static void pairs(struct told *t, uint8_t what)
+{
+	*t = (struct told){.l = loop_new()};
+	for (int i = 0; i < 2; i++) {
+		int v[2];
+
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, v), 0);
+		t->fd[i] = v[0];
+		t->peer[i] = v[1];
+		assert_true(loop_watch(t->l, &t->watch[i], v[0], what, on_socket, t));
+	}
+}
+
+static void unpair(struct told *t)
+{
+	for (int i = 0; i < 2; i++) {
+		loop_unwatch(t->l, &t->watch[i]);
+		close(t->fd[i]);
+		close(t->peer[i]);
+	}
+	loop_free(t->l);
+}
+
+static void a_socket_is_told_of_once_and_again_on_request(void **state)
+{
+	struct told t;
+
+	(void)state;
+	pairs(&t, LOOP_READ);
+	assert_string_equal(hear(&t), "");
+	assert_int_equal(write(t.peer[0], "ab", 2), 2);
+	assert_string_equal(hear(&t), "0r");
+	assert_string_equal(hear(&t), "");
+	loop_watch_again(t.l, &t.watch[0], LOOP_READ);
+	assert_string_equal(hear(&t), "0r");
+	loop_watch_again(t.l, &t.watch[0], LOOP_READ | LOOP_WRITE);
+	assert_string_equal(hear(&t), "0rw");
+	shutdown(t.peer[0], SHUT_WR);
+	assert_string_equal(hear(&t), "0rwh");
+	unpair(&t);
+}
+
+static void a_stop_loses_no_event_of_its_turn(void **state)
+{
+	struct told t;
+
+	(void)state;
+	pairs(&t, LOOP_READ);
+	assert_int_equal(write(t.peer[0], "a", 1), 1);
+	assert_int_equal(write(t.peer[1], "b", 1), 1);
+	assert_string_equal(hear(&t), "0r1r");
+	unpair(&t);
+}
+
+static void an_event_of_a_closed_socket_is_not_its_successors(void **state)
+{
+	struct told t;
+
+	(void)state;
+	pairs(&t, LOOP_READ);
+	t.close_other = true;
+	assert_int_equal(write(t.peer[0], "a", 1), 1);
+	assert_int_equal(write(t.peer[1], "b", 1), 1);
+	assert_string_equal(hear(&t), "0r");
+	unpair(&t);
+}
+
+static void a_watch_goes_over_to_another_owner(void **state)
+{
+	struct told t, other;
+
+	(void)state;
+	pairs(&t, LOOP_READ);
+	other = t;
+	loop_watch_move(t.l, &t.watch[0], &other.watch[0], on_socket, &other);
+	assert_int_equal(t.watch[0].fd, -1);
+	assert_int_equal(write(t.peer[0], "a", 1), 1);
+	assert_string_equal(hear(&t), "");
+	assert_int_equal(other.n, 2);
+	loop_watch_move(t.l, &other.watch[0], &t.watch[0], on_socket, &t);
+	unpair(&t);
+}
+
 int main(void)
 {
 #define LOOP_TEST(f) cmocka_unit_test_setup_teardown(f, start, stop)
@@ -254,6 +401,10 @@ int main(void)
 		LOOP_TEST(signals_arrive_as_events),
 		LOOP_TEST(deleting_and_asking_need_no_set_up),
 		LOOP_TEST(descriptor_that_cannot_be_watched_times_out),
+		cmocka_unit_test(a_socket_is_told_of_once_and_again_on_request),
+		cmocka_unit_test(a_stop_loses_no_event_of_its_turn),
+		cmocka_unit_test(an_event_of_a_closed_socket_is_not_its_successors),
+		cmocka_unit_test(a_watch_goes_over_to_another_owner),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
