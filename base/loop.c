@@ -12,6 +12,7 @@
 #include <event2/event_struct.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/queue.h>
 #include <unistd.h>
 
 static_assert(sizeof(struct event) <= LOOP_EV_SIZE, "loop_ev holds an event");
@@ -34,9 +35,11 @@ struct socket {
 struct loop {
 	struct event_base *base;
 	int epoll;
-	struct event told;
+	struct event told; /* the epoll is readable */
+	struct event more; /* something was left for the next turn */
 	struct epoll_event turn[TURN_SOCKETS];
-	int at, n;	       /* of the turn */
+	int at, n; /* of the turn */
+	TAILQ_HEAD(, loop_watch) patient;
 	struct socket *socket; /* by descriptor */
 	size_t n_sockets;
 };
@@ -69,9 +72,11 @@ static bool open_base(struct loop *l)
  */
 static bool open_sockets(struct loop *l)
 {
+	TAILQ_INIT(&l->patient);
 	l->epoll = epoll_create1(EPOLL_CLOEXEC);
 	return l->epoll >= 0 &&
-	       event_assign(&l->told, l->base, l->epoll, EV_READ | EV_PERSIST, on_told, l) == 0;
+	       event_assign(&l->told, l->base, l->epoll, EV_READ | EV_PERSIST, on_told, l) == 0 &&
+	       event_assign(&l->more, l->base, -1, 0, on_told, l) == 0;
 }
 
 struct loop *loop_new(void)
@@ -93,6 +98,8 @@ void loop_free(struct loop *l)
 		return;
 	if (event_initialized(&l->told))
 		event_del(&l->told);
+	if (event_initialized(&l->more))
+		event_del(&l->more);
 	if (l->base)
 		event_base_free(l->base);
 	if (l->epoll >= 0)
@@ -184,32 +191,74 @@ static short loop_events(uint32_t kernel)
 	return what;
 }
 
+static void enqueue(struct loop *l, struct loop_watch *w, short what)
+{
+	w->told |= (uint8_t)what;
+	if (w->queued)
+		return;
+	w->queued = true;
+	TAILQ_INSERT_TAIL(&l->patient, w, link);
+}
+
+static void dequeue(struct loop *l, struct loop_watch *w)
+{
+	if (!w->queued)
+		return;
+	w->queued = false;
+	TAILQ_REMOVE(&l->patient, w, link);
+}
+
 static void tell(struct loop *l, const struct epoll_event *e)
 {
 	size_t fd = (size_t)(e->data.u64 >> 32);
 	const struct socket *s = &l->socket[fd];
-	const struct loop_watch *w = s->watch;
+	struct loop_watch *w = s->watch;
 
-	if (w && s->times == (uint32_t)e->data.u64)
+	if (!w || s->times != (uint32_t)e->data.u64)
+		return;
+	if (w->patient || w->queued)
+		enqueue(l, w, loop_events(e->events));
+	else
 		w->fn((int)fd, loop_events(e->events), w->arg);
 }
 
-/* A turn that loop_stop has cut short goes on with the next run: an edge is told once. */
+static void tell_patient(struct loop *l)
+{
+	struct loop_watch *w = TAILQ_FIRST(&l->patient);
+	short what;
+
+	if (!w)
+		return;
+	dequeue(l, w);
+	what = w->told;
+	w->told = 0;
+	w->fn(w->fd, what, w->arg);
+}
+
+static void fetch(struct loop *l)
+{
+	l->at = 0;
+	l->n = epoll_wait(l->epoll, l->turn, TURN_SOCKETS, 0);
+	if (l->n < 0)
+		l->n = 0;
+}
+
+/* The rest of the turn, if loop_stop has cut it short, and the other patient ones come with the
+ * next one, behind timers and whatever else is due: an edge is told once. */
 static void on_told(int fd, short what, void *arg)
 {
+	static const struct timeval at_once = {0};
 	struct loop *l = arg;
 
-	(void)what;
-	if (l->at == l->n) {
-		l->at = 0;
-		l->n = epoll_wait(fd, l->turn, TURN_SOCKETS, 0);
-		if (l->n < 0)
-			l->n = 0;
-	}
+	(void)fd, (void)what;
+	if (l->at == l->n)
+		fetch(l);
 	while (l->at < l->n && !event_base_got_break(l->base))
 		tell(l, &l->turn[l->at++]);
-	if (l->at < l->n)
-		event_active(&l->told, EV_READ, 1);
+	if (!event_base_got_break(l->base))
+		tell_patient(l);
+	if (l->at < l->n || !TAILQ_EMPTY(&l->patient))
+		event_add(&l->more, &at_once);
 }
 
 static bool make_room(struct loop *l, int fd)
@@ -241,7 +290,7 @@ static bool control(struct loop *l, int how, int fd, uint8_t what)
 
 bool loop_watch(struct loop *l, struct loop_watch *w, int fd, uint8_t what, loop_fn *fn, void *arg)
 {
-	*w = (struct loop_watch){-1, fn, arg};
+	*w = (struct loop_watch){.fd = -1, .fn = fn, .arg = arg};
 	if (!event_pending(&l->told, EV_READ, NULL) && event_add(&l->told, NULL) != 0)
 		return false;
 	if (!make_room(l, fd))
@@ -261,11 +310,22 @@ void loop_watch_again(struct loop *l, const struct loop_watch *w, uint8_t what)
 	control(l, EPOLL_CTL_MOD, w->fd, what);
 }
 
+void loop_watch_later(struct loop *l, struct loop_watch *w, uint8_t what)
+{
+	static const struct timeval at_once = {0};
+
+	enqueue(l, w, what);
+	event_add(&l->more, &at_once);
+}
+
 void loop_watch_move(
 	struct loop *l, struct loop_watch *from, struct loop_watch *to, loop_fn *fn, void *arg)
 {
-	*to = (struct loop_watch){from->fd, fn, arg};
+	*to = (struct loop_watch){.fd = from->fd, .fn = fn, .arg = arg, .patient = from->patient};
 	l->socket[to->fd].watch = to;
+	if (from->queued)
+		enqueue(l, to, from->told);
+	dequeue(l, from);
 	from->fd = -1;
 }
 
@@ -274,5 +334,6 @@ void loop_unwatch(struct loop *l, struct loop_watch *w)
 	if (w->fd < 0)
 		return;
 	l->socket[w->fd].watch = NULL;
+	dequeue(l, w);
 	w->fd = -1;
 }

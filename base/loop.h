@@ -11,6 +11,7 @@
 #include <stdalign.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/queue.h>
 #include <stdint.h>
 
 struct loop;
@@ -56,9 +57,13 @@ void loop_defer(struct loop_ev *ev);
  */
 
 struct loop_watch {
-	int fd; /* -1: none */
+	int fd;	      /* -1: none */
+	bool patient; /* the owner's to set: told after all others, one of its kind in a turn */
+	bool queued;
+	uint8_t told; /* while queued; and by one who hands it over */
 	loop_fn *fn;
 	void *arg;
+	TAILQ_ENTRY(loop_watch) link;
 };
 
 /* Calls fn whenever the socket became readable or, if `what` has LOOP_WRITE, writable: once, when
@@ -68,6 +73,9 @@ struct loop_watch {
 bool loop_watch(struct loop *l, struct loop_watch *w, int fd, uint8_t what, loop_fn *fn, void *arg);
 /* From now on for `what`; what is true of it already is told again, with the next turn. */
 void loop_watch_again(struct loop *l, const struct loop_watch *w, uint8_t what);
+/* Calls fn with `what`, and with what else there is to tell, in a later turn, as if it were
+ * patient: others go first. */
+void loop_watch_later(struct loop *l, struct loop_watch *w, uint8_t what);
 /* The socket's watch goes over to another owner; `from` has none then. */
 void loop_watch_move(
 	struct loop *l, struct loop_watch *from, struct loop_watch *to, loop_fn *fn, void *arg);

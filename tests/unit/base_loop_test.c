@@ -372,6 +372,74 @@ static void an_event_of_a_closed_socket_is_not_its_successors(void **state)
 	unpair(&t);
 }
 
+/* --- patience ---
+ */
+
+static void the_patient_are_told_after_all_others_one_in_a_turn(void **state)
+{
+	struct told t;
+
+	(void)state;
+	pairs(&t, LOOP_READ);
+	t.watch[0].patient = true;
+	assert_int_equal(write(t.peer[0], "a", 1), 1);
+	assert_int_equal(write(t.peer[1], "b", 1), 1);
+	assert_string_equal(hear(&t), "1r0r");
+	t.watch[1].patient = true;
+	assert_int_equal(write(t.peer[0], "a", 1), 1);
+	assert_int_equal(write(t.peer[1], "b", 1), 1);
+	assert_string_equal(hear(&t), "0r1r");
+	unpair(&t);
+}
+
+/* The one asks for turn after turn, the other speaks after the third. */
+static void on_greedy(int fd, short what, void *arg)
+{
+	struct told *t = arg;
+	int me = fd == t->fd[0] ? 0 : 1;
+
+	say(t, (char)('0' + me), what);
+	if (me == 1)
+		return;
+	if (t->n < 12)
+		loop_watch_later(t->l, &t->watch[0], LOOP_READ);
+	else
+		loop_stop(t->l);
+	if (t->n == 6)
+		assert_int_equal(write(t->peer[1], "b", 1), 1);
+}
+
+static void who_asks_for_later_turns_lets_others_go_first(void **state)
+{
+	struct told t;
+
+	(void)state;
+	pairs(&t, LOOP_READ);
+	t.watch[0].fn = t.watch[1].fn = on_greedy;
+	assert_int_equal(write(t.peer[0], "a", 1), 1);
+	loop_run(t.l);
+	t.order[t.n] = 0;
+	assert_string_equal(t.order, "0r0r0r1r0r0r");
+	unpair(&t);
+}
+
+static void who_waits_for_a_turn_may_be_closed_or_move(void **state)
+{
+	struct told t, other;
+
+	(void)state;
+	pairs(&t, LOOP_READ);
+	loop_watch_later(t.l, &t.watch[0], LOOP_READ);
+	loop_watch_later(t.l, &t.watch[1], LOOP_READ);
+	loop_unwatch(t.l, &t.watch[0]);
+	other = t;
+	loop_watch_move(t.l, &t.watch[1], &other.watch[1], on_socket, &other);
+	assert_string_equal(hear(&t), "");
+	assert_int_equal(other.n, 2);
+	loop_watch_move(t.l, &other.watch[1], &t.watch[1], on_socket, &t);
+	unpair(&t);
+}
+
 static void a_watch_goes_over_to_another_owner(void **state)
 {
 	struct told t, other;
@@ -404,6 +472,9 @@ int main(void)
 		cmocka_unit_test(a_socket_is_told_of_once_and_again_on_request),
 		cmocka_unit_test(a_stop_loses_no_event_of_its_turn),
 		cmocka_unit_test(an_event_of_a_closed_socket_is_not_its_successors),
+		cmocka_unit_test(the_patient_are_told_after_all_others_one_in_a_turn),
+		cmocka_unit_test(who_asks_for_later_turns_lets_others_go_first),
+		cmocka_unit_test(who_waits_for_a_turn_may_be_closed_or_move),
 		cmocka_unit_test(a_watch_goes_over_to_another_owner),
 	};
 
