@@ -9,13 +9,16 @@
 #define OWN	    32	/* open from the start: the loop, memory, listeners, the journal */
 #define LOOKUPS	    512 /* at most; an eighth of all where that is less */
 #define LOOKUPS_TCP 16
-#define CONNECTIONS 8 /* at least, however short they are */
+#define PIPES	    16
+#define PER_PIPE    64 /* connections, at least: pipes take 2 of 128 descriptors */
+#define CONNECTIONS 8  /* at least, however short they are */
 
 static struct {
 	int ceiling;
 	unsigned lookups;
 	size_t connections;
-} plan = {INT_MAX, LOOKUPS, SIZE_MAX};
+	unsigned pipes;
+} plan = {INT_MAX, LOOKUPS, SIZE_MAX, PIPES};
 
 void descriptors_plan(void)
 {
@@ -32,6 +35,10 @@ void descriptors_plan(void)
 	plan.connections = CONNECTIONS;
 	if (ceiling > OWN + 2 * CONNECTIONS)
 		plan.connections = (size_t)(ceiling - OWN) / 2;
+	plan.pipes =
+		plan.connections < PIPES * PER_PIPE ? (unsigned)plan.connections / PER_PIPE : PIPES;
+	if (plan.connections > CONNECTIONS)
+		plan.connections -= plan.pipes;
 	plan.ceiling = ceiling > OWN + 2 * CONNECTIONS ? (int)ceiling : OWN + 2 * CONNECTIONS;
 }
 
@@ -43,6 +50,11 @@ size_t descriptors_connections(void)
 int descriptors_ceiling(void)
 {
 	return plan.ceiling;
+}
+
+unsigned descriptors_pipes(void)
+{
+	return plan.pipes;
 }
 
 unsigned descriptors_lookups(void)

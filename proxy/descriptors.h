@@ -15,6 +15,8 @@ void descriptors_plan(void);
 size_t descriptors_connections(void);
 /* A socket to an origin with this number or a higher one is closed at once: the rest is kept. */
 int descriptors_ceiling(void);
+/* Pipes at a time, at most 16: what a user may have in pipes is shared by all workers. */
+unsigned descriptors_pipes(void);
 /* Sockets of look-ups at a time, at most 512. */
 unsigned descriptors_lookups(void);
 

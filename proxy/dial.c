@@ -56,8 +56,9 @@ void dial_cancel(struct dial *d)
 	free(d);
 }
 
-/* Gives the result away; `won` is NULL when nobody answered. */
-static void finish(struct dial *d, struct attempt *won, int error)
+/* Gives the result away; `won` is NULL when nobody answered. An origin that spoke at once was told
+ * of together with its connection, and will not be again. */
+static void finish(struct dial *d, struct attempt *won, short told, int error)
 {
 	dial_fn *fn = d->fn;
 	void *arg = d->arg;
@@ -68,6 +69,7 @@ static void finish(struct dial *d, struct attempt *won, int error)
 	if (won) {
 		addr = won->addr;
 		loop_watch_move(l, &won->watch, &watch, NULL, NULL);
+		watch.told = (uint8_t)told;
 		won->fd = -1;
 	}
 	dial_cancel(d);
@@ -93,14 +95,14 @@ static void on_attempt(int fd, short what, void *arg)
 	error = socket_error(fd);
 
 	if (!error) {
-		finish(d, a, 0);
+		finish(d, a, what, 0);
 		return;
 	}
 	d->error = error;
 	drop(a);
 	advance(d);
 	if (!d->live)
-		finish(d, NULL, d->error);
+		finish(d, NULL, 0, d->error);
 }
 
 static void on_next(int fd, short what, void *arg)
@@ -111,7 +113,7 @@ static void on_next(int fd, short what, void *arg)
 	(void)what;
 	advance(d);
 	if (!d->live)
-		finish(d, NULL, d->error);
+		finish(d, NULL, 0, d->error);
 }
 
 static void on_deadline(int fd, short what, void *arg)
@@ -120,7 +122,7 @@ static void on_deadline(int fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	finish(d, NULL, d->live ? ETIMEDOUT : d->error);
+	finish(d, NULL, 0, d->live ? ETIMEDOUT : d->error);
 }
 
 /* errno, or 0 when the attempt is under way. An immediate success is told by the watch as well. */

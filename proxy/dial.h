@@ -11,9 +11,9 @@
 
 struct dial;
 /* won: the watch of a socket that is connected, non-blocking, TCP_NODELAY; socket and watch are the
- * receiver's, who moves the watch (loop_watch_move) before he returns. NULL: none, with the last
- * errno (ETIMEDOUT past the deadline). addr: of the connection. Both are valid for the call. The
- * dial is gone by then. */
+ * receiver's, who moves the watch (loop_watch_move) before he returns; its `told` says what is
+ * there to read already. NULL: none, with the last errno (ETIMEDOUT past the deadline). addr: of
+ * the connection. Both are valid for the call. The dial is gone by then. */
 typedef void dial_fn(void *arg, struct loop_watch *won, const struct addr *addr, int error);
 
 /* Copies addrs (at most 16). fn is called once, never before this returns. NULL: no memory. */

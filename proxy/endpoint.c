@@ -4,6 +4,7 @@
 #include "conn.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -45,15 +46,21 @@ void endpoint_take(struct conn *c, int side, struct loop_watch *watched)
 {
 	struct endpoint *end = &c->side[side];
 
-	*end = (struct endpoint){.fd = watched->fd, .room = true};
+	*end = (struct endpoint){.fd = watched->fd,
+		.room = true,
+		.ready = watched->told & LOOP_READ,
+		.hung_up = watched->told & LOOP_HANGUP};
 	loop_watch_move(c->w->loop, watched, &end->watch, on_side[side], c);
 }
 
-void endpoint_again(struct conn *c, int side)
+void endpoint_later(struct conn *c, int side)
 {
-	const struct endpoint *end = &c->side[side];
+	loop_watch_later(c->w->loop, &c->side[side].watch, LOOP_READ);
+}
 
-	loop_watch_again(c->w->loop, &end->watch, end->room ? LOOP_READ | LOOP_WRITE : LOOP_READ);
+void endpoint_patience(struct conn *c, bool patient)
+{
+	c->side[CLIENT].watch.patient = c->side[ORIGIN].watch.patient = patient;
 }
 
 void endpoint_await_room(struct conn *c, int side)
@@ -63,7 +70,7 @@ void endpoint_await_room(struct conn *c, int side)
 	if (end->room)
 		return;
 	end->room = true;
-	endpoint_again(c, side);
+	loop_watch_again(c->w->loop, &end->watch, LOOP_READ | LOOP_WRITE);
 }
 
 void endpoint_close(struct conn *c, int side)
@@ -122,7 +129,7 @@ static ssize_t write_plain(const struct endpoint *end, const void *p, size_t n)
 	return sent < 0 && not_now() ? 0 : sent;
 }
 
-bool endpoint_buffered(const struct conn *c, int side)
+static bool buffered(const struct conn *c, int side)
 {
 	return c->side[side].tls && tls_buffered(c->side[side].tls);
 }
@@ -131,7 +138,7 @@ size_t endpoint_readable(const struct conn *c, int side)
 {
 	int n = 0;
 
-	if (endpoint_buffered(c, side))
+	if (buffered(c, side))
 		return TLS_RECORD_MAX;
 	if (ioctl(c->side[side].fd, FIONREAD, &n) < 0)
 		return TLS_RECORD_MAX;
@@ -197,6 +204,38 @@ ssize_t endpoint_write(struct conn *c, int side, const void *p, size_t n)
 	if (sent < (ssize_t)n)
 		endpoint_await_room(c, side);
 	return sent;
+}
+
+ssize_t endpoint_fill(struct conn *c, int side, int pipe, size_t n)
+{
+	struct endpoint *end = &c->side[side];
+	ssize_t got;
+
+	if (!end->ready)
+		return ENDPOINT_AGAIN;
+	do
+		got = splice(end->fd, NULL, pipe, NULL, n, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	while (got < 0 && errno == EINTR);
+	/* less than n says nothing: the pipe may be full of small pieces */
+	if (got >= 0)
+		return got;
+	end->ready = false;
+	return not_now() ? ENDPOINT_AGAIN : ENDPOINT_FAILED;
+}
+
+ssize_t endpoint_drain(struct conn *c, int side, int pipe, size_t n)
+{
+	ssize_t sent;
+
+	do
+		sent = splice(
+			pipe, NULL, c->side[side].fd, NULL, n, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	while (sent < 0 && errno == EINTR);
+	if (sent < 0 && !not_now())
+		return ENDPOINT_FAILED;
+	if (sent < (ssize_t)n)
+		endpoint_await_room(c, side);
+	return sent < 0 ? 0 : sent;
 }
 
 void endpoint_shut(struct conn *c, int side)

@@ -35,8 +35,10 @@ bool endpoint_open(struct conn *c, int side, int fd);
 /* A connected socket that was watched already, for reading and writing. */
 void endpoint_take(struct conn *c, int side, struct loop_watch *watched);
 void endpoint_close(struct conn *c, int side);
-/* Let others have their turn: the loop comes back if there is more to read. */
-void endpoint_again(struct conn *c, int side);
+/* Let others have their turn: the loop comes back, since there is more to read. */
+void endpoint_later(struct conn *c, int side);
+/* Whatever happens at either end waits until others had their turn (loop.h). */
+void endpoint_patience(struct conn *c, bool patient);
 /* The loop will tell when it can be written; after "none taken now" it does by itself. */
 void endpoint_await_room(struct conn *c, int side);
 
@@ -48,8 +50,10 @@ ssize_t endpoint_peek(struct conn *c, int side, void *p, size_t n);
 void endpoint_skip(struct conn *c, int side, size_t n);
 /* Bytes taken, 0 if none are taken now, or ENDPOINT_FAILED. */
 ssize_t endpoint_write(struct conn *c, int side, const void *p, size_t n);
-/* Bytes are here that the loop does not tell of: read on. */
-bool endpoint_buffered(const struct conn *c, int side);
+/* The same between a plain socket and a pipe's end, without copying: into the pipe, which was
+ * empty, and out of it. */
+ssize_t endpoint_fill(struct conn *c, int side, int pipe, size_t n);
+ssize_t endpoint_drain(struct conn *c, int side, int pipe, size_t n);
 /* About how many bytes a read would bring; at least 1, which may be the end. */
 size_t endpoint_readable(const struct conn *c, int side);
 /* Nothing more will be written: the peer is told. */

@@ -1,9 +1,10 @@
-/* Moving bytes: read into the worker's buffer, write on, keep only what was not taken. */
+/* Moving bytes: read into the worker's buffer or a pipe, write on, keep only what was not taken. */
 #include "flow.h"
 
 #include "conn.h"
 #include "pace.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,9 +13,21 @@ void flow_init(struct flow *f, int from)
 	*f = (struct flow){.from = (uint8_t)from};
 }
 
+/* Nothing is pending any more, or it is given up. */
+static void drop_rest(struct flow *f)
+{
+	if (f->piped)
+		pipes_take_back(f->pipe, !flow_pending(f));
+	else
+		free(f->rest);
+	f->rest = NULL;
+	f->piped = false;
+	f->at = f->n = 0;
+}
+
 void flow_free(struct flow *f)
 {
-	free(f->rest);
+	drop_rest(f);
 	flow_init(f, f->from);
 }
 
@@ -24,6 +37,7 @@ bool flow_put(struct flow *f, const void *p, size_t n)
 
 	if (n == 0)
 		return true;
+	assert(!f->piped); /* what is put goes before a body or a tunnel */
 	if (f->at && f->at == f->n)
 		f->at = f->n = 0;
 	grown = realloc(f->rest, f->n + n);
@@ -43,16 +57,28 @@ static void count(struct conn *c, const struct flow *f, size_t n)
 		ledger_bytes(c, 0, n);
 }
 
-/* Sends to the flow's receiver. Returns bytes taken, 0 if it takes none now, -1 if it failed. */
-static ssize_t give(struct conn *c, struct flow *f, const char *p, size_t n)
+/* The receiver's answer to bytes: how many it took, 0 for none now, -1 if it failed. */
+static ssize_t taken(struct conn *c, struct flow *f, ssize_t sent)
 {
-	ssize_t sent = endpoint_write(c, !f->from, p, n);
-
 	if (sent > 0) {
 		count(c, f, (size_t)sent);
 		c->active_ms = c->w->now_ms;
 	}
 	return sent;
+}
+
+static ssize_t give(struct conn *c, struct flow *f, const char *p, size_t n)
+{
+	return taken(c, f, endpoint_write(c, !f->from, p, n));
+}
+
+static ssize_t give_rest(struct conn *c, struct flow *f)
+{
+	size_t n = f->n - f->at;
+
+	if (f->piped)
+		return taken(c, f, endpoint_drain(c, !f->from, f->pipe->out, n));
+	return give(c, f, f->rest + f->at, n);
 }
 
 enum flow_answer flow_flush(struct conn *c, struct flow *f)
@@ -61,15 +87,13 @@ enum flow_answer flow_flush(struct conn *c, struct flow *f)
 
 	if (!flow_pending(f))
 		return FLOW_ENDED;
-	sent = give(c, f, f->rest + f->at, f->n - f->at);
+	sent = give_rest(c, f);
 	if (sent < 0)
 		return FLOW_SINK;
 	f->at += (uint32_t)sent;
 	if (flow_pending(f))
 		return FLOW_WAIT;
-	free(f->rest);
-	f->rest = NULL;
-	f->at = f->n = 0;
+	drop_rest(f);
 	return FLOW_ENDED;
 }
 
@@ -146,9 +170,59 @@ static enum flow_answer piece(struct conn *c, struct flow *f, size_t *moved)
 	return FLOW_WAIT;
 }
 
-enum flow_answer flow_pump(struct conn *c, struct flow *f)
+/* Is the next piece one for a pipe? Bytes of a body are looked at, those of TLS are changed, and
+ * those under a bandwidth are read in small pieces. */
+static bool may_splice(const struct conn *c, const struct flow *f, size_t moved)
 {
-	size_t moved = 0;
+	return (f->large || moved >= FLOW_LARGE) && !f->body && !c->side[CLIENT].tls &&
+	       !c->side[ORIGIN].tls && !c->access.quota.bandwidth && !f->paused;
+}
+
+/* One piece from the source into a pipe; it is flushed as any rest. */
+static enum flow_answer pipe_piece(struct conn *c, struct flow *f, struct pipe *p, size_t *moved)
+{
+	ssize_t n = endpoint_fill(c, f->from, p->in, FLOW_BUFFER);
+
+	if (n <= 0)
+		pipes_take_back(p, true);
+	if (n == ENDPOINT_AGAIN)
+		return FLOW_WAIT;
+	if (n == ENDPOINT_FAILED)
+		return FLOW_SOURCE;
+	if (n == 0)
+		return source_ended(f);
+	f->pipe = p;
+	f->piped = true;
+	f->at = 0, f->n = (uint32_t)n;
+	*moved += f->n;
+	c->active_ms = c->w->now_ms;
+	return FLOW_WAIT;
+}
+
+static enum flow_answer next_piece(struct conn *c, struct flow *f, size_t *moved)
+{
+	struct pipe *p = may_splice(c, f, *moved) ? pipes_lend(&c->w->pipes) : NULL;
+
+	return p ? pipe_piece(c, f, p, moved) : piece(c, f, moved);
+}
+
+/* A flow of many bytes has long turns, which cost less a byte, and lets all others go first. */
+static void end_turn(struct conn *c, struct flow *f, size_t moved)
+{
+	if (moved)
+		f->large = moved >= FLOW_LARGE;
+	endpoint_patience(c, c->up.large || c->down.large);
+}
+
+/* Bytes that are to be encrypted or decrypted take longer. */
+static size_t turn_of(const struct conn *c)
+{
+	return c->side[CLIENT].tls || c->side[ORIGIN].tls ? FLOW_TURN / 4 : FLOW_TURN;
+}
+
+static enum flow_answer pump(struct conn *c, struct flow *f, size_t *moved)
+{
+	size_t turn = turn_of(c);
 
 	for (;;) {
 		enum flow_answer a = flow_flush(c, f);
@@ -159,12 +233,21 @@ enum flow_answer flow_pump(struct conn *c, struct flow *f)
 			return FLOW_ENDED;
 		if (!c->side[f->from].ready)
 			return FLOW_WAIT;
-		if (moved >= FLOW_TURN && !endpoint_buffered(c, f->from)) {
-			endpoint_again(c, f->from);
+		if (*moved >= turn) {
+			endpoint_later(c, f->from);
 			return FLOW_WAIT;
 		}
-		a = piece(c, f, &moved);
+		a = next_piece(c, f, moved);
 		if (a != FLOW_WAIT || f->paused)
 			return a;
 	}
+}
+
+enum flow_answer flow_pump(struct conn *c, struct flow *f)
+{
+	size_t moved = 0;
+	enum flow_answer a = pump(c, f, &moved);
+
+	end_turn(c, f, moved);
+	return a;
 }

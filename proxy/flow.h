@@ -1,20 +1,28 @@
 /*
  * Moving bytes from one end of a connection to the other. Nothing is kept for a silent flow: bytes
- * pass through a buffer of the worker, and only what the receiver did not take is copied.
+ * pass through a buffer of the worker, and only what the receiver did not take is copied. A long
+ * transfer between plain sockets goes through a pipe instead, as long as nothing in it has to be
+ * looked at or paced.
  */
 #ifndef STILE_FLOW_H
 #define STILE_FLOW_H
 
 #include "body.h"
 #include "endpoint.h"
+#include "pipes.h"
 
 struct flow {
-	char *rest;	   /* bytes that the receiver has not taken yet; owned */
-	uint32_t at, n;	   /* the rest is rest[at..n) */
+	union {			   /* bytes that the receiver has not taken yet: */
+		char *rest;	   /* owned; they are rest[at..n) */
+		struct pipe *pipe; /* if piped: lent; it holds n - at bytes */
+	};
+	uint32_t at, n;
 	uint8_t from;	   /* CLIENT or ORIGIN */
 	bool ended;	   /* nothing more will come */
 	bool shut;	   /* and the receiver was told */
 	bool paused;	   /* the source is not read before its turn (pace.h) */
+	bool piped;	   /* the rest is in a pipe */
+	bool large;	   /* its last turn moved many bytes: more are to be expected */
 	bool decode;	   /* chunked at the source, plain for the receiver (HTTP/1.0 clients) */
 	struct body *body; /* followed by its framing; NULL: everything until the end */
 };
@@ -30,7 +38,8 @@ enum flow_answer {
 };
 
 #define FLOW_BUFFER (256u << 10) /* a worker's buffer: a piece moves at most this */
-#define FLOW_TURN   (1u << 20)	 /* bytes of one flow before others have their turn */
+#define FLOW_TURN   (4u << 20)	 /* bytes of one flow before others have their turn */
+#define FLOW_LARGE  FLOW_BUFFER	 /* in a turn: who moves so much is patient, and worth a pipe */
 
 void flow_init(struct flow *f, int from);
 void flow_free(struct flow *f);

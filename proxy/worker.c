@@ -548,6 +548,7 @@ static bool set_up(
 	w->digest = digest_new();
 	w->hello = hello_new();
 	w->scratch = malloc(FLOW_BUFFER);
+	w->pipes.most = descriptors_pipes();
 	w->listener = calloc(m->n_listen, sizeof *w->listener);
 	if (!w->rejudge || !w->digest || !w->hello || !w->scratch || !w->listener)
 		return err_set(e, "out of memory");
@@ -605,6 +606,7 @@ static void finish(struct worker *w)
 	hello_free(w->hello);
 	rejudge_free(w->rejudge);
 	pace_free_pool(w->paces);
+	pipes_free(&w->pipes);
 	digest_free(w->digest);
 	drop_next(w);
 	bundle_unref(w->bundle);

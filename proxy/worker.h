@@ -12,6 +12,7 @@
 #include "ipc.h"
 #include "journal.h"
 #include "loop.h"
+#include "pipes.h"
 #include "resolve.h"
 #include "standing.h"
 #include "usage.h"
@@ -56,6 +57,7 @@ struct worker {
 	struct request *pool;
 	size_t pool_n;
 	struct pace *paces; /* a pool too */
+	struct pipes pipes;
 	char *scratch;	    /* FLOW_BUFFER bytes */
 	uint64_t accesses;
 	struct counters *counters;	     /* shared with the master */
