@@ -67,7 +67,7 @@ bool buf_reserve(struct buf *b, size_t more)
 	return true;
 }
 
-void buf_add(struct buf *b, const void *p, size_t n)
+void buf_add_growing(struct buf *b, const void *p, size_t n)
 {
 	if (!buf_reserve(b, n))
 		return;
@@ -75,21 +75,6 @@ void buf_add(struct buf *b, const void *p, size_t n)
 		memcpy(b->p + b->n, p, n);
 	b->n += n;
 	b->p[b->n] = 0;
-}
-
-void buf_addc(struct buf *b, char c)
-{
-	buf_add(b, &c, 1);
-}
-
-void buf_adds(struct buf *b, const char *s)
-{
-	buf_add(b, s, strlen(s));
-}
-
-void buf_span(struct buf *b, struct span s)
-{
-	buf_add(b, s.p, s.n);
 }
 
 void buf_u64(struct buf *b, uint64_t v)
@@ -108,6 +93,17 @@ void buf_i64(struct buf *b, int64_t v)
 	if (v < 0)
 		buf_addc(b, '-');
 	buf_u64(b, v < 0 ? -(uint64_t)v : (uint64_t)v);
+}
+
+void buf_x64(struct buf *b, uint64_t v)
+{
+	char digits[16];
+	size_t at = sizeof(digits);
+
+	do
+		digits[--at] = "0123456789abcdef"[v & 15];
+	while (v >>= 4);
+	buf_add(b, digits + at, sizeof(digits) - at);
 }
 
 void buf_hex(struct buf *b, const void *p, size_t n)

@@ -23,17 +23,45 @@ void buf_free(struct buf *b);
 void buf_reset(struct buf *b);
 bool buf_reserve(struct buf *b, size_t more);
 
-void buf_add(struct buf *b, const void *p, size_t n);
-void buf_addc(struct buf *b, char c);
-void buf_adds(struct buf *b, const char *s);
-void buf_span(struct buf *b, struct span s);
+void buf_add_growing(struct buf *b, const void *p, size_t n);
+/* In the header, as are those below: heads and records are put together of many short pieces, most
+ * of whose lengths the compiler knows. */
+static inline void buf_add(struct buf *b, const void *p, size_t n)
+{
+	if (b->failed || b->cap - b->n <= n) {
+		buf_add_growing(b, p, n);
+		return;
+	}
+	if (n)
+		memcpy(b->p + b->n, p, n);
+	b->n += n;
+	b->p[b->n] = 0;
+}
+
+static inline void buf_addc(struct buf *b, char c)
+{
+	buf_add(b, &c, 1);
+}
+
+static inline void buf_adds(struct buf *b, const char *s)
+{
+	buf_add(b, s, strlen(s));
+}
+
+static inline void buf_span(struct buf *b, struct span s)
+{
+	buf_add(b, s.p, s.n);
+}
+
 void buf_u64(struct buf *b, uint64_t v);
 void buf_i64(struct buf *b, int64_t v);
+/* As "%llx" does. */
+void buf_x64(struct buf *b, uint64_t v);
 void buf_hex(struct buf *b, const void *p, size_t n);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* A JSON string with its quotes (RFC 8259 section 7). Bytes that are not UTF-8 become U+FFFD, so that
- * the output is always valid JSON. */
+/* A JSON string with its quotes (RFC 8259 section 7). Bytes that are not UTF-8 become U+FFFD, so
+ * that the output is always valid JSON. */
 void buf_json(struct buf *b, struct span s);
 /* Text safe inside HTML elements and quoted attributes. */
 void buf_html(struct buf *b, struct span s);

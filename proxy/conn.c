@@ -186,8 +186,6 @@ bool conn_take_request(struct conn *c)
 {
 	struct worker *w = c->w;
 	struct request *rq = w->pool;
-	char *bytes;
-	size_t cap;
 
 	if (rq) {
 		w->pool = rq->next;
@@ -197,13 +195,9 @@ bool conn_take_request(struct conn *c)
 		if (!rq)
 			return false;
 	}
-	/* the buffers stay, all else starts anew */
-	bytes = rq->bytes, cap = rq->cap;
-	memset(&rq->bundle, 0, sizeof *rq - offsetof(struct request, bundle));
+	memset(&rq->parsed, 0, sizeof *rq - offsetof(struct request, parsed));
 	rq->next = NULL;
-	rq->bytes = bytes, rq->cap = cap;
-	rq->n = 0;
-	rq->parsed = rq->is_head = false;
+	rq->n = rq->answer_n = 0;
 	c->rq = rq;
 	return true;
 }
@@ -222,6 +216,13 @@ static void cancel(struct request *rq)
 	rq->resolve = NULL, rq->check = NULL, rq->ticket = NULL, rq->dial = NULL;
 }
 
+static void free_request(struct request *rq)
+{
+	free(rq->bytes);
+	free(rq->answer);
+	free(rq);
+}
+
 void conn_drop_request(struct conn *c)
 {
 	struct request *rq = c->rq;
@@ -234,19 +235,26 @@ void conn_drop_request(struct conn *c)
 	quota_drop(w, rq);
 	bundle_unref(rq->bundle);
 	rq->bundle = NULL;
-	free(rq->answer);
-	rq->answer = NULL;
 	free(rq->form);
 	rq->form = NULL;
 	explicit_bzero(rq->user, sizeof rq->user);
 	if (rq->bytes) /* it held credentials, also behind what n still counts */
 		explicit_bzero(rq->bytes, rq->cap);
-	if (w->pool_n < POOL_MAX && rq->cap <= 16384) {
+	if (w->pool_n < POOL_MAX && rq->cap + rq->answer_cap <= 16384) {
 		rq->next = w->pool;
 		w->pool = rq;
 		w->pool_n++;
 		return;
 	}
-	free(rq->bytes);
-	free(rq);
+	free_request(rq);
+}
+
+void conn_free_pool(struct worker *w)
+{
+	while (w->pool) {
+		struct request *rq = w->pool;
+
+		w->pool = rq->next;
+		free_request(rq);
+	}
 }

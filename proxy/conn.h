@@ -74,7 +74,11 @@ struct request {
 	struct request *next; /* in the pool */
 	char *bytes;	      /* head, and what came with it */
 	size_t n, cap;
+	char *answer; /* of the origin: bytes of the response head */
+	size_t answer_n, answer_cap;
 	struct head_request head;
+	struct head_response response;
+	/* up to here it is left as the last request had it: nothing is read before it was written */
 	bool parsed;
 	bool is_head;	       /* HEAD: the answer has no body whatever it says */
 	struct bundle *bundle; /* decides the whole request */
@@ -111,9 +115,6 @@ struct request {
 
 	/* forwarding */
 	struct body up_body, down_body;
-	char *answer; /* bytes of the response head */
-	size_t answer_n, answer_cap;
-	struct head_response response;
 	unsigned interim;  /* responses (1xx) so far */
 	bool answered;	   /* a final response head was passed on */
 	bool close_client; /* after this response */
@@ -168,6 +169,8 @@ bool conn_idle(const struct conn *c);
 /* A request from the worker's pool; NULL: no memory. */
 bool conn_take_request(struct conn *c);
 void conn_drop_request(struct conn *c);
+/* Those that wait for the next connection, at the worker's end. */
+void conn_free_pool(struct worker *w);
 
 /* --- the rooms: steps by the name in states.def ----------------------------------------------- */
 

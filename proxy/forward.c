@@ -23,9 +23,14 @@ static bool is(struct span name, const char *what)
 /* Fields that are written anew, or that end at this proxy. */
 static bool own_field(struct span name)
 {
-	return is(name, "Host") || is(name, "Content-Length") || is(name, "Transfer-Encoding") ||
-	       is(name, "Proxy-Authorization") || is(name, "Proxy-Connection") ||
-	       is(name, "Keep-Alive") || is(name, "TE") || is(name, "Stile-Limit");
+	static const struct span own[] = {SPAN("Host"), SPAN("Content-Length"),
+		SPAN("Transfer-Encoding"), SPAN("Proxy-Authorization"), SPAN("Proxy-Connection"),
+		SPAN("Keep-Alive"), SPAN("TE"), SPAN("Stile-Limit")};
+
+	for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+		if (own[i].n == name.n && span_caseeq(own[i], name))
+			return true;
+	return false;
 }
 
 static void field(struct buf *b, struct span name, struct span value)
@@ -43,13 +48,20 @@ static void fields(struct buf *b, const struct head_field *v, size_t n, uint8_t 
 		if (!own_field(v[i].name) && !head_hop_by_hop(v, n, v[i].name) &&
 			!(counted && is(v[i].name, "Max-Forwards")))
 			field(b, v[i].name, v[i].value);
-	buf_printf(b, "Via: 1.%u " HOPS_VIA "\r\n", minor);
+	buf_adds(b, minor ? "Via: 1.1 " HOPS_VIA "\r\n" : "Via: 1.0 " HOPS_VIA "\r\n");
+}
+
+static void number_field(struct buf *b, const char *name, uint64_t value)
+{
+	buf_adds(b, name);
+	buf_u64(b, value);
+	buf_adds(b, "\r\n");
 }
 
 static void framing(struct buf *b, enum head_body body, uint64_t length)
 {
 	if (body == BODY_LENGTH)
-		buf_printf(b, "Content-Length: %llu\r\n", (unsigned long long)length);
+		number_field(b, "Content-Length: ", length);
 	else if (body == BODY_CHUNKED)
 		buf_adds(b, "Transfer-Encoding: chunked\r\n");
 }
@@ -80,14 +92,17 @@ static void request_head(const struct head_request *h, struct buf *b)
 		buf_addc(b, '/');
 	buf_span(b, h->path);
 	host_text(&h->host, host);
-	buf_printf(b, " HTTP/1.1\r\nHost: %s", host);
-	if (h->port != 80)
-		buf_printf(b, ":%u", h->port);
+	buf_adds(b, " HTTP/1.1\r\nHost: ");
+	buf_adds(b, host);
+	if (h->port != 80) {
+		buf_addc(b, ':');
+		buf_u64(b, h->port);
+	}
 	buf_adds(b, "\r\n");
 	counted = hops_left(h, &left) == HOPS_COUNTED;
 	fields(b, h->field, h->n, h->minor, counted);
 	if (counted) /* one hop is taken */
-		buf_printf(b, "Max-Forwards: %llu\r\n", (unsigned long long)left - 1);
+		number_field(b, "Max-Forwards: ", left - 1);
 	if (h->upgrade)
 		upgrade(b, h->field, h->n);
 	framing(b, h->body, h->length);
@@ -151,13 +166,17 @@ enum step forward_start(struct conn *c)
 /* --- the response
  * ----------------------------------------------------------------------------------- */
 
+/* Put together once a second; a worker is one thread. */
 static void date(struct buf *b)
 {
-	char text[64];
+	static char text[64];
+	static time_t said;
 	time_t now = (time_t)(clock_wall_ms() / 1000);
 	struct tm tm;
 
-	strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &tm));
+	if (now != said)
+		strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &tm));
+	said = now;
 	field(b, SPAN("Date"), span_str(text));
 }
 
@@ -190,7 +209,9 @@ static void response_head(struct conn *c, const struct head_response *r, struct 
 {
 	const struct request *rq = c->rq;
 
-	buf_printf(b, "HTTP/1.1 %u ", r->status);
+	buf_adds(b, "HTTP/1.1 ");
+	buf_u64(b, r->status);
+	buf_addc(b, ' ');
 	buf_span(b, r->reason);
 	buf_adds(b, "\r\n");
 	fields(b, r->field, r->n, r->minor, false);

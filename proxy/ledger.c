@@ -32,8 +32,13 @@ static void stamp(struct conn *c, struct record *r, struct store *s)
 /* "<first digits of the chain>-<number>": unique as far as chains are. */
 static void access_id(const struct conn *c, char out[ID_LEN])
 {
-	snprintf(out, ID_LEN, "%.16s-%llx", journal_chain(c->w->journal),
-		(unsigned long long)c->access.number);
+	const char *chain = journal_chain(c->w->journal);
+	struct buf b;
+
+	buf_init_fixed(&b, out, ID_LEN);
+	buf_add(&b, chain, strnlen(chain, 16));
+	buf_addc(&b, '-');
+	buf_x64(&b, c->access.number);
 }
 
 static struct span role_list(const struct snapshot *p, uint64_t roles, char *out, size_t cap)

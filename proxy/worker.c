@@ -610,13 +610,7 @@ static void finish(struct worker *w)
 	digest_free(w->digest);
 	drop_next(w);
 	bundle_unref(w->bundle);
-	while (w->pool) {
-		struct request *rq = w->pool;
-
-		w->pool = rq->next;
-		free(rq->bytes);
-		free(rq);
-	}
+	conn_free_pool(w);
 	free(w->scratch);
 	free(w->listener);
 	loop_free(w->loop);
