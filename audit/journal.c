@@ -701,8 +701,8 @@ void journal_hand_over(struct journal *j)
 	else
 		batch_join(&j->handed, &j->filling);
 	j->stuck = j->filling.n > 0;
-	pthread_cond_signal(&j->wake);
 	pthread_mutex_unlock(&j->lock);
+	pthread_cond_signal(&j->wake); /* behind the lock, which the thread takes first */
 }
 
 int journal_fd(const struct journal *j)
