@@ -50,6 +50,13 @@ bool addr_eq(const struct addr *a, const struct addr *b)
 	return addr_cmp(a, b) == 0;
 }
 
+bool addr_is_any(const struct addr *a)
+{
+	static const uint8_t none[16];
+
+	return a->v4 ? memcmp(a->b + 12, none, 4) == 0 : memcmp(a->b, none, 16) == 0;
+}
+
 int addr_cmp(const struct addr *a, const struct addr *b)
 {
 	if (a->v4 != b->v4)

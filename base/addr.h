@@ -28,6 +28,8 @@ bool addr_parse(struct span s, struct addr *out);
 /* NUL-terminated, RFC 5952 for IPv6, no brackets. */
 void addr_format(const struct addr *a, char out[ADDR_TEXT_MAX]);
 bool addr_eq(const struct addr *a, const struct addr *b);
+/* 0.0.0.0 or :: */
+bool addr_is_any(const struct addr *a);
 /* Total order: IPv4 before IPv6, then by bytes. */
 int addr_cmp(const struct addr *a, const struct addr *b);
 bool addr_from_sockaddr(const struct sockaddr *sa, struct addr *out, uint16_t *port);

@@ -67,6 +67,8 @@ int listener_open(const struct settings_address *at, struct err *e)
 	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
 		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0 && watch_peers(fd) &&
 		(at->addr.v4 || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0) &&
+		/* those that are accepted have it from here */
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0 &&
 		bind(fd, (struct sockaddr *)&sa, n) == 0 && listen(fd, BACKLOG) == 0)
 		return fd;
 	addr_format(&at->addr, text);
@@ -138,13 +140,25 @@ void listener_refuse(struct listener *l, int fd, enum drop why)
 	shutdown(fd, SHUT_WR);
 }
 
+/* Own address of a connection: the listener's, unless that is any. */
+static struct addr own_address(const struct listener *l, int fd)
+{
+	struct addr own = l->at.addr;
+	struct sockaddr_storage sa;
+	socklen_t n = sizeof sa;
+	uint16_t port;
+
+	if (addr_is_any(&own) && getsockname(fd, (struct sockaddr *)&sa, &n) == 0)
+		addr_from_sockaddr((struct sockaddr *)&sa, &own, &port);
+	return own;
+}
+
 static bool take_one(struct listener *l)
 {
-	struct sockaddr_storage peer, own;
-	socklen_t peer_n = sizeof peer, own_n = sizeof own;
-	struct addr client, local = l->at.addr;
+	struct sockaddr_storage peer;
+	socklen_t peer_n = sizeof peer;
+	struct addr client, local;
 	uint16_t port;
-	int on = 1;
 	int fd;
 
 	if (l->w->n_conns >= descriptors_connections() && !l->w->draining) {
@@ -166,9 +180,7 @@ static bool take_one(struct listener *l)
 		close(fd);
 		return true;
 	}
-	if (getsockname(fd, (struct sockaddr *)&own, &own_n) == 0)
-		addr_from_sockaddr((struct sockaddr *)&own, &local, &port);
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	local = own_address(l, fd);
 	conn_accept(l, fd, &client, &local);
 	return true;
 }

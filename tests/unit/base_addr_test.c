@@ -177,6 +177,23 @@ static const struct {
 	{"1.0.0.0/0", NULL, NULL},
 };
 
+static void any_is_all_zeros_of_a_family(void **state)
+{
+	static const struct {
+		const char *text;
+		bool any;
+	} t[] = {{"0.0.0.0", true}, {"::", true}, {"::1", false}, {"127.0.0.1", false},
+		{"::ffff:0.0.0.0", false}, {"1::", false}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+		struct addr a;
+
+		assert_true(addr_parse(span_str(t[i].text), &a));
+		assert_int_equal(addr_is_any(&a), t[i].any);
+	}
+}
+
 static void prefixes_hold_their_addresses_and_no_other(void **state)
 {
 	(void)state;
@@ -202,6 +219,7 @@ int main(void)
 		cmocka_unit_test(mapped_and_plain_ipv4_stay_apart),
 		cmocka_unit_test(order_is_by_bytes_within_a_family),
 		cmocka_unit_test(socket_addresses_go_there_and_back),
+		cmocka_unit_test(any_is_all_zeros_of_a_family),
 		cmocka_unit_test(prefixes_hold_their_addresses_and_no_other),
 	};
 
