@@ -178,7 +178,52 @@ def test_half_close_inside_tls(folder, started):
     assert len(end) == 1 and (end[0]["up"], end[0]["down"]) == (10, 17)
 
 
-def test_an_expired_certificate_is_said(folder, started):
+@pytest.mark.parametrize("trouble,said", [
+    ("gone", "No such file or directory"), ("empty", "no usable certificate"), ("key gone", "No such file or directory"), ("folder", "Is a directory")])
+def test_a_certificate_that_cannot_be_read_leaves_the_old_one_in_force(folder, started, trouble, said):
+    s = proxy_with_tls(folder, started)
+    origin = started(Nginx(folder))
+    before, t = serial(s), greet(s)
+    t.sendall(f"CONNECT news.example:{origin.http} HTTP/1.1\r\nHost: news.example:{origin.http}\r\n{basic('ben')}\r\n\r\n".encode())
+    assert t.recv(4096).startswith(b"HTTP/1.1 200")
+    at = s.key if trouble == "key gone" else s.pem
+    kept = at.read_bytes()
+    at.unlink()
+    if trouble == "empty":
+        at.write_bytes(b"")
+    if trouble == "folder":
+        at.mkdir()
+    r = run(PROXY, "-c", s.config, "-t", check=False)
+    assert r.returncode == 78 and str(at) in r.stderr and said in r.stderr, r.stderr
+    s.reload()
+    assert str(at) in s.said() and said in s.said()
+    assert serial(s) == before and curl(s, f"http://news.example:{origin.http}/ok")[0] == 200
+    t.sendall(b"GET /ok HTTP/1.1\r\nHost: news.example\r\nConnection: close\r\n\r\n")
+    assert t.recv(4096).startswith(b"HTTP/1.1 200")
+    if trouble == "folder":
+        at.rmdir()
+    at.write_bytes(kept)
+    at.chmod(0o600)
+    s.reload()
+    assert "in force:" in s.said().rpartition(said)[2]
+
+
+def test_a_certificate_that_has_expired_is_said_and_served(folder, started):
+    """Who reloads an old pair by mistake is told by the check, the log and the metric; clients that do not mind are served."""
+    s = proxy_with_tls(folder, started)
+    origin = started(Nginx(folder))
+    old = run("openssl", "x509", "-in", s.pem, "-signkey", s.key, "-days", "-1").stdout
+    s.pem.write_text(old)
+    r = run(PROXY, "-c", s.config, "-t", check=False)
+    assert f"{s.pem} has expired: clients refuse it" in r.stdout + r.stderr
+    s.reload()
+    assert f"{s.pem} has expired: clients refuse it" in s.said()
+    code, _, why = curl(s, f"http://news.example:{origin.http}/ok")
+    assert code == 0 and "certificate" in why
+    assert curl(s, f"http://news.example:{origin.http}/ok", "--proxy-insecure")[0] == 200
+
+
+def test_a_certificate_that_expires_soon_is_said(folder, started):
     s = proxy_with_tls(folder, started)
     s.stop()
     run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "3", "-subj", "/CN=soon",

@@ -1,0 +1,131 @@
+"""A journal disk that fails, turns read-only or is slow. The system calls of the journal's files are answered so by strace: nothing in
+stile knows of it."""
+import contextlib
+import errno
+import os
+import shutil
+import time
+
+import pytest
+from harness import *
+from test_operations import House, metrics
+
+WRITES, SYNCS = "write,writev,pwrite64", "fdatasync,fsync"
+
+
+@pytest.fixture
+def house(folder, started):
+    if os.geteuid() != 0 or not shutil.which("strace"):
+        pytest.skip("answering for the kernel needs strace and root")
+    return House(folder, started, workers=1)
+
+
+@contextlib.contextmanager
+def calls(house, which, how):
+    """`how` becomes of these calls of the worker, where they are about the segments of its journal."""
+    worker, = house.stile.children()["worker"]
+    segments = [x for f in house.stile.journal.rglob("*.jnl") for x in ("-P", f)]
+    said = house.stile.d / "strace.txt"
+    said.unlink(missing_ok=True)
+    p = subprocess.Popen(["strace", "-f", "-o", said, "-e", f"trace={which}", "-e", f"inject={which}:{how}", *segments, "-p", str(worker)],
+                         stderr=subprocess.PIPE, text=True)
+    try:
+        assert "attached" in p.stderr.readline()
+        yield lambda: said.read_text().count("INJECTED") + said.read_text().count("DELAYED") if said.exists() else 0
+    finally:
+        p.terminate()
+        p.wait(20)
+
+
+def failing(house):
+    return metrics(house.stile)[0]["stile_journal_failing"] == 1
+
+
+def whole(house):
+    """The journal after the stop: each access that was given has its one end, each loss is told."""
+    house.stile.stop()
+    rs = house.stile.journal_records()
+    given = [r["id"] for r in rs if r["k"] == "access" and r["verdict"] == "allow"]
+    ends = [r["id"] for r in rs if r["k"] == "end"]
+    assert len(set(given)) == len(given) and set(ends) >= set(given)
+    return rs, given
+
+
+@pytest.mark.parametrize("error", ["EIO", "EROFS", "EDQUOT"])
+def test_writes_that_fail(house, error):
+    assert house.get("news.example", user="ben") == 200
+    tunnel, head = connect(house.stile, f"t.example:{house.origin.http}", "anna")
+    assert status_of(head) == 200
+    with calls(house, WRITES, f"error={error}") as injected:
+        wait_for("nothing more is given", lambda: house.get("news.example", user="ben") == 503)
+        wait_for("it is shown", lambda: failing(house))
+        assert injected() and os.strerror(getattr(errno, error)) in house.stile.said()
+        # an open tunnel goes on
+        tunnel.sendall(f"GET /ok HTTP/1.1\r\nHost: t.example:{house.origin.http}\r\n\r\n".encode())
+        assert tunnel.recv(4096).startswith(b"HTTP/1.1 200")
+    wait_for("it recovers by itself", lambda: not failing(house))
+    assert house.get("news.example", user="ben") == 200
+    tunnel.close()
+    time.sleep(0.3)
+    rs, given = whole(house)
+    assert len(given) == 3
+    assert [r for r in rs if r.get("what") == "gap" and r["n"] > 0], "what was not recorded is told"
+
+
+def test_syncs_that_fail(house):
+    """Records stand in the file, but nobody can promise them: that is told, and browsing goes on, since only writing was promised."""
+    with calls(house, SYNCS, "error=EIO") as injected:
+        assert house.get("news.example", user="ben") == 200
+        wait_for("it is seen", lambda: failing(house))
+        assert injected() and "Input/output error" in house.stile.said()
+    wait_for("it recovers by itself", lambda: not failing(house))
+    assert house.get("news.example", user="ben") == 200
+    rs, given = whole(house)
+    assert [r for r in rs if r.get("what") == "gap" and "would not outlive a loss of power" in r["text"]]
+
+
+def test_a_slow_disk_holds_up_nobody_who_has_a_tunnel(house):
+    tunnel, head = connect(house.stile, f"t.example:{house.origin.http}", "anna")
+    assert status_of(head) == 200
+    tunnel.settimeout(1.5)
+    with calls(house, SYNCS, "delay_enter=2000000") as injected:
+        asked = 0
+        while injected() < 2:
+            assert house.get("news.example", user="ben") == 200  # it waits, as long as a sync lasts at most
+            asked += 1
+            tunnel.sendall(f"GET /ok HTTP/1.1\r\nHost: t.example:{house.origin.http}\r\n\r\n".encode())
+            assert tunnel.recv(4096).startswith(b"HTTP/1.1 200")
+    tunnel.close()
+    time.sleep(0.3)
+    rs, given = whole(house)
+    assert len(given) == asked + 1 and not [r for r in rs if r.get("what") == "gap"]
+
+
+def test_a_disk_that_is_slower_than_timeouts_record_loses_nothing(folder, started, house):
+    """Who waited in vain was refused; the record says what became of it."""
+    house.stile.stop()
+    text = house.stile.config.read_text()
+    house.stile.config.write_text(text + '\ntimeouts = { record = "500ms"; };\n')
+    house.stile.start()
+    with calls(house, WRITES, "delay_enter=1500000") as injected:
+        assert house.get("news.example", user="ben") == 503
+        wait_for("writes were slow", injected)
+    wait_for("served again", lambda: house.get("news.example", user="ben") == 200)
+    rs, given = whole(house)
+    ends = {r["id"]: r["reason"] for r in rs if r["k"] == "end"}
+    assert "no-record" in [ends[i] for i in given] or [r for r in rs if r.get("reason") == "no-record"]
+
+
+def test_a_folder_that_is_read_only_is_told_at_the_start(folder, started):
+    if os.geteuid() != 0 or not shutil.which("mount"):
+        pytest.skip("mounting a small file system needs root")
+    d = folder / "disk"
+    d.mkdir()
+    if run("mount", "-t", "tmpfs", "-o", "size=4m,ro", "tmpfs", d, check=False).returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        s = Stile(folder, names=["a.example"], journal=d / "journal")
+        r = run(PROXY, "-c", s.config, check=False, timeout=30)
+        assert r.returncode == 1 and f"{d}/journal" in r.stderr and "Read-only file system" in r.stderr
+    finally:
+        run("umount", "-l", d, check=False)
