@@ -11,6 +11,7 @@
 #include "interfaces.h"
 #include "log.h"
 #include "pack.h"
+#include "resolvconf.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -68,33 +69,13 @@ static bool pseudonym_key(const char *path, uint8_t out[KEY_BYTES], struct probl
 	return ok;
 }
 
-/* resolv.conf(5): what names no server of its own uses those of the system, and its search list. */
+/* What names no server of its own uses those of the system, and its search list. */
 static void system_resolver(struct settings *s)
 {
 	struct buf text = {0};
-	struct span rest;
-	bool own_search = s->search.n > 0;
 
-	if (!file_read(SYSTEM_RESOLV, RESOLV_MAX, &text, NULL))
-		buf_reset(&text);
-	rest = buf_spanof(&text);
-	while (rest.p && rest.n) {
-		struct span line = span_trim(span_cut(&rest, '\n'));
-		struct span word = span_cut(&line, ' ');
-
-		line = span_trim(line);
-		if (span_is(word, "nameserver") && s->servers.n < SETTINGS_SERVERS &&
-			addr_parse(line, &s->servers.v[s->servers.n].addr))
-			s->servers.v[s->servers.n++].port = 53;
-		while (!own_search && line.p && line.n && s->search.n < SETTINGS_NAMES &&
-			(span_is(word, "search") || span_is(word, "domain"))) {
-			struct host host;
-			struct span name = span_cut(&line, ' ');
-
-			if (host_parse(name, &host) && !host.literal)
-				memcpy(s->search.v[s->search.n++], host.name, (size_t)host.len + 1);
-		}
-	}
+	if (file_read(SYSTEM_RESOLV, RESOLV_MAX, &text, NULL))
+		resolvconf_read(buf_spanof(&text), s);
 	if (s->servers.n == 0 && addr_parse(SPAN("127.0.0.1"), &s->servers.v[0].addr))
 		s->servers.v[s->servers.n++].port = 53;
 	buf_free(&text);
