@@ -109,7 +109,7 @@ void lay_label(struct report *r, enum dim by, const struct tally_row *row, size_
 {
 	char fold[96];
 	snprintf(fold, sizeof fold, "folded: %zu %s", row->rows, row->rows == 1 ? "row" : "rows");
-	if (row->key.n)
+	if (row->key.n && key != label)
 		report_cell_text(r, key, row->key);
 	report_cell_text(r, label,
 		row->fold    ? span_str(fold)
