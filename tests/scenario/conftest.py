@@ -31,5 +31,6 @@ def started(request):
             trouble.append(str(e))
         text = p.text()
         if "Sanitizer" in text or "runtime error:" in text:
-            trouble.append(f"{p.name}:\n{text[-6000:]}")
+            at = max(text.find("Sanitizer"), text.find("runtime error:")) if "runtime error:" in text else text.find("Sanitizer")
+                trouble.append(f"{p.name}:\n{text[max(0, at - 500):at + 5000]}")
     assert not trouble, "\n".join(trouble)
