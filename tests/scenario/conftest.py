@@ -30,7 +30,7 @@ def started(request):
         except AssertionError as e:
             trouble.append(str(e))
         text = p.text()
-        if "Sanitizer" in text or "runtime error:" in text:
-            at = max(text.find("Sanitizer"), text.find("runtime error:")) if "runtime error:" in text else text.find("Sanitizer")
-                trouble.append(f"{p.name}:\n{text[max(0, at - 500):at + 5000]}")
+        found = [text.find(w) for w in ("Sanitizer", "runtime error:") if w in text]
+        if found:
+            trouble.append(f"{p.name}:\n{text[max(0, min(found) - 500):min(found) + 5000]}")
     assert not trouble, "\n".join(trouble)
