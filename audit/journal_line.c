@@ -31,9 +31,19 @@ static bool lower_hex(struct span s)
 	return !strange;
 }
 
+/* Of all digits only upper-case letters lack this bit. */
+static bool lower_case(struct span digits)
+{
+	char all = 0x20;
+
+	for (size_t i = 0; i < digits.n; i++)
+		all &= digits.p[i];
+	return all;
+}
+
 bool journal_hash_parse(struct span digits, uint8_t out[SHA256_LEN])
 {
-	return lower_hex(digits) && hex_decode(digits, out, SHA256_LEN);
+	return hex_decode(digits, out, SHA256_LEN) && lower_case(digits);
 }
 
 bool journal_chain_ok(struct span name)

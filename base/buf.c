@@ -77,14 +77,28 @@ void buf_add_growing(struct buf *b, const void *p, size_t n)
 	b->p[b->n] = 0;
 }
 
+static const char pairs[] = "0001020304050607080910111213141516171819"
+			    "2021222324252627282930313233343536373839"
+			    "4041424344454647484950515253545556575859"
+			    "6061626364656667686970717273747576777879"
+			    "8081828384858687888990919293949596979899";
+
+/* Two digits a division. */
 void buf_u64(struct buf *b, uint64_t v)
 {
 	char digits[20];
 	size_t at = sizeof(digits);
 
-	do
-		digits[--at] = (char)('0' + v % 10);
-	while (v /= 10);
+	for (; v >= 100; v /= 100) {
+		at -= 2;
+		memcpy(digits + at, pairs + 2 * (v % 100), 2);
+	}
+	if (v >= 10) {
+		at -= 2;
+		memcpy(digits + at, pairs + 2 * v, 2);
+	} else {
+		digits[--at] = (char)('0' + v);
+	}
 	buf_add(b, digits + at, sizeof(digits) - at);
 }
 
@@ -206,8 +220,20 @@ static bool escape_json(struct buf *b, unsigned char c)
 	return at || c < 0x20;
 }
 
+/* Hardly a string has anything to escape: it is copied whole. */
 void buf_json(struct buf *b, struct span s)
 {
+	if (span_plain(s) == s.n && buf_reserve(b, s.n + 2)) {
+		char *to = b->p + b->n;
+
+		*to++ = '"';
+		if (s.n)
+			memcpy(to, s.p, s.n);
+		to[s.n] = '"';
+		to[s.n + 1] = 0;
+		b->n += s.n + 2;
+		return;
+	}
 	buf_addc(b, '"');
 	add_escaped(b, s, escape_json);
 	buf_addc(b, '"');

@@ -111,3 +111,37 @@ size_t span_utf8(struct span s)
 	}
 	return 0;
 }
+
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* The high bit of each of eight bytes that is below 0x20, a quote, a backslash or above 0x7e. Bytes
+ * behind the first of them may be marked wrongly, those before it never. */
+static uint64_t strange(uint64_t x)
+{
+	uint64_t control = x - EACH(0x20), quote = x ^ EACH('"'), slash = x ^ EACH('\\');
+
+	return (x | (x + EACH(1)) | control | (quote - EACH(1)) | (slash - EACH(1))) & EACH(0x80);
+}
+
+static bool plain(unsigned char c)
+{
+	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
+size_t span_plain(struct span s)
+{
+	size_t n = 0;
+	uint64_t x;
+
+	for (; s.n - n >= sizeof x; n += sizeof x) {
+		memcpy(&x, s.p + n, sizeof x);
+		if (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__)
+			x = __builtin_bswap64(x);
+		x = strange(x);
+		if (x)
+			return n + (size_t)__builtin_ctzll(x) / 8;
+	}
+	while (n < s.n && plain((unsigned char)s.p[n]))
+		n++;
+	return n;
+}

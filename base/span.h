@@ -66,4 +66,8 @@ bool span_copy(struct span s, char *out, size_t cap);
  * 3629 section 4: no overlong forms, no surrogates, nothing over U+10FFFF). */
 size_t span_utf8(struct span s);
 
+/* Bytes at the start of s that stand for themselves in a JSON string: printable ASCII but for the
+ * quote and the backslash. */
+size_t span_plain(struct span s);
+
 #endif

@@ -103,6 +103,31 @@ static void copying_refuses_what_a_c_string_cannot_hold(void **state)
 	assert_string_equal(out, "");
 }
 
+/* Each byte, at each place of a string that is longer than what is looked at at once; behind it,
+ * once more of the same and what borrows from it. */
+static void plain_is_what_json_does_not_escape(void **state)
+{
+	char text[24];
+
+	(void)state;
+	for (unsigned c = 0; c < 256; c++)
+		for (size_t at = 0; at < sizeof text; at++) {
+			bool plain = c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+
+			memset(text, 'x', sizeof text);
+			text[at] = (char)c;
+			if (at + 2 < sizeof text) {
+				text[at + 1] = plain ? '~' : '!';
+				text[at + 2] = plain ? ' ' : '\0';
+			}
+			for (size_t n = at + 1; n <= (at + 2 < sizeof text ? at + 2 : at + 1); n++)
+				assert_int_equal(span_plain(span_of(text, n)), plain ? n : at);
+			assert_int_equal(
+				span_plain(span_of(text, sizeof text)), plain ? sizeof text : at);
+		}
+	assert_int_equal(span_plain((struct span){NULL, 0}), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -112,6 +137,7 @@ int main(void)
 		cmocka_unit_test(cutting_tells_an_empty_rest_from_none),
 		cmocka_unit_test(numbers_are_digits_within_a_limit),
 		cmocka_unit_test(copying_refuses_what_a_c_string_cannot_hold),
+		cmocka_unit_test(plain_is_what_json_does_not_escape),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
