@@ -2,32 +2,20 @@
  * Records and their encoding: a straight line over the field table, because the bytes are what gets
  * hashed: the order is fixed and nothing depends on a library's taste. record_decode.c reads them.
  */
-#include "record.h"
+#include "record_facts.h"
 
 #include <assert.h>
 
 _Static_assert(FIELD_COUNT <= 64, "the fields of a record are bits of a uint64_t");
 
-struct field_fact {
-	const char *key;
-	struct span lead; /* ,"key": */
-	enum field_type type;
-};
-
-static const struct field_fact fields[FIELD_COUNT] = {
+const struct field_fact field_facts[FIELD_COUNT] = {
 #define FIELD(name, k, t, text)                                                                    \
 	[FIELD_##name] = {k, {",\"" k "\":", sizeof(",\"" k "\":") - 1}, FIELD_TYPE_##t},
 #include "fields.def"
 #undef FIELD
 };
 
-struct kind_fact {
-	const char *word;
-	struct span lead; /* {"k":"word" */
-	uint64_t fields;
-};
-
-static const struct kind_fact kinds[RECORD_COUNT] = {
+const struct kind_fact kind_facts[RECORD_COUNT] = {
 #define KIND(name, w, f, text)                                                                     \
 	[RECORD_##name] = {w, {"{\"k\":\"" w "\"", sizeof("{\"k\":\"" w "\"") - 1}, f},
 #include "kinds.def"
@@ -36,22 +24,22 @@ static const struct kind_fact kinds[RECORD_COUNT] = {
 
 const char *record_word(enum record_kind k)
 {
-	return kinds[k].word;
+	return kind_facts[k].word;
 }
 
 const char *field_key(enum field f)
 {
-	return fields[f].key;
+	return field_facts[f].key;
 }
 
 enum field_type field_type(enum field f)
 {
-	return fields[f].type;
+	return field_facts[f].type;
 }
 
 uint64_t record_fields(enum record_kind k)
 {
-	return kinds[k].fields;
+	return kind_facts[k].fields;
 }
 
 static uint64_t bit(enum field f)
@@ -67,8 +55,8 @@ void record_init(struct record *r, enum record_kind kind)
 
 void record_str(struct record *r, enum field f, struct span v)
 {
-	assert(kinds[r->kind].fields & bit(f));
-	assert(fields[f].type != FIELD_TYPE_NUM);
+	assert(kind_facts[r->kind].fields & bit(f));
+	assert(field_facts[f].type != FIELD_TYPE_NUM);
 	r->present &= ~bit(f);
 	if (v.n == 0)
 		return;
@@ -78,8 +66,8 @@ void record_str(struct record *r, enum field f, struct span v)
 
 void record_num(struct record *r, enum field f, uint64_t v)
 {
-	assert(kinds[r->kind].fields & bit(f));
-	assert(fields[f].type == FIELD_TYPE_NUM);
+	assert(kind_facts[r->kind].fields & bit(f));
+	assert(field_facts[f].type == FIELD_TYPE_NUM);
 	r->num[f] = v;
 	r->present |= bit(f);
 }
@@ -91,14 +79,14 @@ bool record_has(const struct record *r, enum field f)
 
 struct span record_get(const struct record *r, enum field f)
 {
-	if (!record_has(r, f) || fields[f].type == FIELD_TYPE_NUM)
+	if (!record_has(r, f) || field_facts[f].type == FIELD_TYPE_NUM)
 		return span_of("", 0);
 	return r->str[f];
 }
 
 uint64_t record_getnum(const struct record *r, enum field f)
 {
-	return record_has(r, f) && fields[f].type == FIELD_TYPE_NUM ? r->num[f] : 0;
+	return record_has(r, f) && field_facts[f].type == FIELD_TYPE_NUM ? r->num[f] : 0;
 }
 
 /* --- encoding ------------------------------------------------------------------------------ */
@@ -128,7 +116,7 @@ static bool put_value(const struct record *r, enum field f, struct buf *out)
 		buf_adds(out, "null");
 		return true;
 	}
-	switch (fields[f].type) {
+	switch (field_facts[f].type) {
 	case FIELD_TYPE_STR:
 		buf_json(out, r->str[f]);
 		return true;
@@ -147,11 +135,11 @@ bool record_encode(const struct record *r, struct buf *out)
 	size_t start = out->n;
 	bool ok = true;
 
-	buf_span(out, kinds[r->kind].lead);
-	for (uint64_t left = kinds[r->kind].fields; left; left &= left - 1) {
+	buf_span(out, kind_facts[r->kind].lead);
+	for (uint64_t left = kind_facts[r->kind].fields; left; left &= left - 1) {
 		enum field f = (enum field)__builtin_ctzll(left);
 
-		buf_span(out, fields[f].lead);
+		buf_span(out, field_facts[f].lead);
 		ok = put_value(r, f, out) && ok;
 	}
 	buf_addc(out, '}');
