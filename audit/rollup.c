@@ -8,7 +8,6 @@
 #include "schema.h"
 
 #include <jansson.h>
-#include <stdio.h>
 
 /* Encoded bytes of one part of a field name, quotes included. Names are 64 bytes and texts 200 at
  * most, so only a text full of characters that JSON escapes is ever cut. Six such parts, the metric
@@ -28,6 +27,10 @@ static size_t utf8_cut(struct span s, size_t max)
 static void add_part(struct buf *out, struct span s)
 {
 	static const size_t lengths[] = {PART_MAX - 2, (PART_MAX - 2) / 6};
+	if (s.n <= lengths[0] && span_plain(s) == s.n) {
+		buf_json(out, s);
+		return;
+	}
 	for (size_t i = 0; i < 2; i++) {
 		char mem[PART_MAX + 1];
 		struct buf part;
@@ -45,32 +48,50 @@ static const enum field key_fields[] = {
 	FIELD_USER, FIELD_ROLE, FIELD_SERVICE, FIELD_ZONE, FIELD_RULE, FIELD_PURPOSE};
 #define KEY_FIELDS (sizeof key_fields / sizeof key_fields[0])
 
-static struct rollup *start(struct rollup *out, size_t *n, const struct record *r,
-	enum rollup_hash hash, const char *metric)
+/* What a record adds, in the making; all it adds stands under one key. */
+struct adding {
+	const struct record *r;
+	struct rollup *out;
+	size_t n;
+	struct buf key; /* "user",…,"purpose"] */
+	char mem[sizeof((struct rollup *)NULL)->field];
+};
+
+static void make_key(struct adding *a)
 {
-	struct rollup *u = &out[(*n)++];
-	*u = (struct rollup){.hash = hash, .day = record_get(r, FIELD_DAY)};
+	buf_init_fixed(&a->key, a->mem, sizeof a->mem);
+	for (size_t i = 0; i < KEY_FIELDS; i++) {
+		if (i)
+			buf_addc(&a->key, ',');
+		add_part(&a->key, record_get(a->r, key_fields[i]));
+	}
+	buf_addc(&a->key, ']');
+}
+
+static struct rollup *start(struct adding *a, enum rollup_hash hash, const char *metric)
+{
+	struct rollup *u = &a->out[a->n++];
 	struct buf b;
+	if (!a->key.n)
+		make_key(a);
+	u->hash = hash;
+	u->day = record_get(a->r, FIELD_DAY);
+	u->add = 0;
+	u->text[0] = 0;
 	buf_init_fixed(&b, u->field, sizeof u->field);
 	buf_addc(&b, '[');
 	if (metric) {
 		buf_json(&b, span_str(metric));
 		buf_addc(&b, ',');
 	}
-	for (size_t i = 0; i < KEY_FIELDS; i++) {
-		if (i)
-			buf_addc(&b, ',');
-		add_part(&b, record_get(r, key_fields[i]));
-	}
-	buf_addc(&b, ']');
+	buf_span(&b, buf_spanof(&a->key));
 	return u;
 }
 
-static void count(
-	struct rollup *out, size_t *n, const struct record *r, const char *metric, uint64_t add)
+static void count(struct adding *a, const char *metric, uint64_t add)
 {
 	if (add > 0)
-		start(out, n, r, ROLLUP_DAY, metric)->add = add;
+		start(a, ROLLUP_DAY, metric)->add = add;
 }
 
 bool rollup_limited(struct span reason)
@@ -97,64 +118,70 @@ static const char *access_metric(const struct record *r)
 	return rollup_limited(record_get(r, FIELD_REASON)) ? "limit" : "deny";
 }
 
-static size_t of_access(const struct record *r, struct rollup *out)
+static void of_access(struct adding *a)
 {
-	size_t n = 0;
-	const char *metric = access_metric(r);
+	const char *metric = access_metric(a->r);
 	if (metric)
-		count(out, &n, r, metric, record_has(r, FIELD_N) ? record_getnum(r, FIELD_N) : 1);
-	return n;
+		count(a, metric, record_has(a->r, FIELD_N) ? record_getnum(a->r, FIELD_N) : 1);
 }
 
-static size_t of_usage(const struct record *r, struct rollup *out)
+static void of_minute(struct adding *a, uint64_t up, uint64_t down)
 {
-	size_t n = 0;
-	count(out, &n, r, "up", record_getnum(r, FIELD_UP));
-	count(out, &n, r, "down", record_getnum(r, FIELD_DOWN));
-	count(out, &n, r, "tunnels", record_getnum(r, FIELD_TUNNELS));
-	uint64_t up = record_getnum(r, FIELD_CORE_UP), down = record_getnum(r, FIELD_CORE_DOWN);
-	if (up > 0 || down > 0) {
-		struct rollup *u = start(out, &n, r, ROLLUP_MIN, NULL);
-		snprintf(u->text, sizeof u->text, "%llu,%llu,%llu ",
-			(unsigned long long)record_getnum(r, FIELD_MINUTE), (unsigned long long)up,
-			(unsigned long long)down);
-	}
-	return n;
+	struct rollup *u = start(a, ROLLUP_MIN, NULL);
+	struct buf b;
+	buf_init_fixed(&b, u->text, sizeof u->text);
+	buf_u64(&b, record_getnum(a->r, FIELD_MINUTE));
+	buf_addc(&b, ',');
+	buf_u64(&b, up);
+	buf_addc(&b, ',');
+	buf_u64(&b, down);
+	buf_addc(&b, ' ');
+}
+
+static void of_usage(struct adding *a)
+{
+	count(a, "up", record_getnum(a->r, FIELD_UP));
+	count(a, "down", record_getnum(a->r, FIELD_DOWN));
+	count(a, "tunnels", record_getnum(a->r, FIELD_TUNNELS));
+	const uint64_t up = record_getnum(a->r, FIELD_CORE_UP);
+	const uint64_t down = record_getnum(a->r, FIELD_CORE_DOWN);
+	if (up > 0 || down > 0)
+		of_minute(a, up, down);
 }
 
 /* Under the purpose that was picked. */
-static size_t of_ack(const struct record *r, struct rollup *out)
+static void of_ack(struct adding *a)
 {
-	size_t n = 0;
-	count(out, &n, r, "ack", 1);
-	return n;
+	count(a, "ack", 1);
 }
 
-static size_t of_mark(const struct record *r, struct rollup *out)
+static void of_mark(struct adding *a)
 {
-	size_t n = 0;
-	struct span what = record_get(r, FIELD_WHAT);
+	const struct span what = record_get(a->r, FIELD_WHAT);
 	if (span_is(what, "checkpoint"))
-		count(out, &n, r, "checkpoint", 1);
+		count(a, "checkpoint", 1);
 	else if (span_is(what, "gap"))
-		count(out, &n, r, "lost", record_getnum(r, FIELD_N));
-	return n;
+		count(a, "lost", record_getnum(a->r, FIELD_N));
 }
 
 /* `end` adds nothing: its bytes are in the usage records. */
 size_t rollup_of(const struct record *r, struct rollup out[ROLLUP_PER_RECORD])
 {
-	if (!day_name_ok(record_get(r, FIELD_DAY)))
+	static void (*const of[RECORD_COUNT])(struct adding *) = {
+		[RECORD_ACCESS] = of_access,
+		[RECORD_USAGE] = of_usage,
+		[RECORD_ACK] = of_ack,
+		[RECORD_MARK] = of_mark,
+	};
+	struct adding a; /* not filled with zeros, being large */
+	if (!of[r->kind] || !day_name_ok(record_get(r, FIELD_DAY)))
 		return 0;
-	if (r->kind == RECORD_ACCESS)
-		return of_access(r, out);
-	if (r->kind == RECORD_USAGE)
-		return of_usage(r, out);
-	if (r->kind == RECORD_ACK)
-		return of_ack(r, out);
-	if (r->kind == RECORD_MARK)
-		return of_mark(r, out);
-	return 0;
+	a.r = r;
+	a.out = out;
+	a.n = 0;
+	a.key.n = 0;
+	of[r->kind](&a);
+	return a.n;
 }
 
 /* Copies the string `v` to *store and moves it on. */

@@ -55,6 +55,8 @@ struct shipper {
 	struct record_decoder *decoder;
 	struct ship_batch *batch;
 	unsigned expired; /* of the batch */
+	char day[11];	  /* the last one asked for while the batch is filled; "" none */
+	unsigned parts;	  /* what of its records is stored */
 	struct flight flight[FLIGHT_MAX];
 	size_t n_flight, turn;
 	bool more; /* the last step left something to do at once */
@@ -532,16 +534,26 @@ static unsigned parts_of(struct shipper *s, struct span day)
 		parts |= PART_RECORD;
 	if (ship_retain_takes(&s->retain, RETAIN_ROLLUPS, day))
 		parts |= PART_FIGURES;
-	if (parts & PART_RECORD)
-		return parts;
-	s->expired++;
-	if (!s->said_expired)
+	if (!(parts & PART_RECORD) && !s->said_expired)
 		log_info("ship",
 			"records of days before %s are not stored in Redis: retention has passed "
 			"them",
 			s->retain.from[RETAIN_RAW]);
-	s->said_expired = true;
+	s->said_expired = s->said_expired || !(parts & PART_RECORD);
 	return parts;
+}
+
+/* A chain's records are of one day, but at midnight. */
+static void take_day(struct shipper *s, struct ship_chain *c, struct span day)
+{
+	if (span_is(day, c->day) && strcmp(s->day, c->day) == 0)
+		return;
+	if (day_name_ok(day))
+		span_copy(day, c->day, sizeof c->day);
+	else if (!c->day[0])
+		utc_day(clock_wall_ms(), c->day);
+	memcpy(s->day, c->day, sizeof s->day);
+	s->parts = parts_of(s, span_str(c->day));
 }
 
 static void add_record(struct shipper *s, struct ship_chain *c, const struct ship_record *got)
@@ -555,12 +567,10 @@ static void add_record(struct shipper *s, struct ship_chain *c, const struct shi
 		log_warn("ship", "chain %s record %llu is stored but adds nothing: %s", c->name,
 			(unsigned long long)got->at.seq, e.text);
 	}
-	if (day_name_ok(day))
-		span_copy(day, c->day, sizeof c->day);
-	else if (!c->day[0])
-		utc_day(clock_wall_ms(), c->day);
-	ship_batch_add(s->batch, &got->at, got->body, clear ? &r : NULL, span_str(c->day),
-		parts_of(s, span_str(c->day)));
+	take_day(s, c, day);
+	s->expired += !(s->parts & PART_RECORD);
+	ship_batch_add(
+		s->batch, &got->at, got->body, clear ? &r : NULL, span_str(c->day), s->parts);
 }
 
 /* Fills the batch from the chain's cursor. */
@@ -570,6 +580,7 @@ static void fill(struct shipper *s, struct ship_chain *c)
 	struct err e = {{0}};
 	ship_batch_begin(s->batch, c->name, &c->read, ship_chain_at_oldest(c));
 	s->expired = 0;
+	s->day[0] = 0;
 	while (!ship_batch_full(s->batch)) {
 		enum ship_read a = ship_chain_next(&s->view, c, &got, &e);
 		if (a == READ_HOLE || a == READ_FAILED)
