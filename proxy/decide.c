@@ -134,6 +134,8 @@ static enum reason no_address(enum resolve_result r)
 		break;
 	case RESOLVE_FAILED:
 		return REASON_DNS_FAILED;
+	case RESOLVE_BUSY:
+		return REASON_DNS_BUSY;
 	case RESOLVE_TIMEOUT:
 		return REASON_DNS_TIMEOUT;
 	}

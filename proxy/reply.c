@@ -272,7 +272,10 @@ enum step reply_refuse(struct conn *c, enum reason reason)
 		r.error = "proxy_internal_error";
 		r.retry_s = 5;
 	}
-	write_down(c, no_name(reason) || reason == REASON_NO_RECORD ? VERDICT_FAIL : VERDICT_DENY,
+	write_down(c,
+		no_name(reason) || reason == REASON_DNS_BUSY || reason == REASON_NO_RECORD
+			? VERDICT_FAIL
+			: VERDICT_DENY,
 		reason);
 	return start(c, &r);
 }

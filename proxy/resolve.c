@@ -17,7 +17,7 @@
 #include <unbound.h>
 #include <unbound-event.h>
 
-#define RESOLVE_UNDER_WAY 1024 /* look-ups at a time; above it they fail at once */
+#define RESOLVE_UNDER_WAY 1024 /* look-ups at a time; above it they are not begun */
 #define RESOLVE_DELAY_MS  50   /* for the other family, once one has answered (RFC 8305 3) */
 #define RESOLVE_HOSTS_TTL 3600
 #define SEARCH_MAX	  8
@@ -41,8 +41,8 @@ struct resolve {
 	struct resolver *r;
 	struct resolve *prev, *next;
 	struct loop_ev deadline, turn;
-	bool asking; /* within ub_resolve_event */
-	bool failed; /* a candidate before this one could not be answered */
+	bool asking;		     /* within ub_resolve_event */
+	enum resolve_result trouble; /* of the candidates before this one; else RESOLVE_NO_NAME */
 	size_t candidate, candidates;
 	struct host host;
 	struct question q[FAMILIES];
@@ -363,7 +363,7 @@ static void ask_family(struct resolve *h, enum family f, const char *name)
 		    &q->id) == 0)
 		return;
 	q->pending = false;
-	q->result = RESOLVE_FAILED;
+	q->result = RESOLVE_BUSY; /* nobody was asked: the library is short of memory */
 }
 
 static void ask(struct resolve *h)
@@ -382,12 +382,19 @@ static void ask(struct resolve *h)
 		loop_add(&h->turn, RESOLVE_DELAY_MS);
 }
 
+/* It is not known what the name has. */
+static bool is_trouble(enum resolve_result r)
+{
+	return r == RESOLVE_FAILED || r == RESOLVE_BUSY;
+}
+
 static enum resolve_result joined(const struct resolve *h)
 {
 	if (h->q[V6].n || h->q[V4].n)
 		return RESOLVE_OK;
-	if (h->q[V6].result == RESOLVE_FAILED || h->q[V4].result == RESOLVE_FAILED)
-		return RESOLVE_FAILED;
+	for (size_t f = 0; f < FAMILIES; f++)
+		if (is_trouble(h->q[f].result))
+			return h->q[f].result;
 	return RESOLVE_NO_NAME;
 }
 
@@ -399,15 +406,15 @@ static bool step(struct resolve *h)
 		enum resolve_result result = joined(h);
 
 		stop(h);
-		if (result == RESOLVE_FAILED)
-			h->failed = true;
+		if (is_trouble(result))
+			h->trouble = result;
 		if (result != RESOLVE_OK && ++h->candidate < h->candidates) {
 			ask(h);
 			if (h->q[V6].pending || h->q[V4].pending)
 				return false;
 			continue;
 		}
-		finish(h, result != RESOLVE_OK && h->failed ? RESOLVE_FAILED : result);
+		finish(h, result == RESOLVE_NO_NAME ? h->trouble : result);
 		return true;
 	}
 }
@@ -447,6 +454,7 @@ static struct resolve *open_lookup(
 	h->r = r;
 	h->host = *host;
 	h->candidates = count_candidates(r, host);
+	h->trouble = RESOLVE_NO_NAME;
 	h->fn = fn;
 	h->arg = arg;
 	h->next = r->first;
@@ -471,7 +479,7 @@ void resolve_start(struct resolver *r, const struct host *host, resolve_fn *fn, 
 	}
 	h = open_lookup(r, host, fn, arg);
 	if (!h) {
-		fn(arg, RESOLVE_FAILED, NULL, 0);
+		fn(arg, RESOLVE_BUSY, NULL, 0);
 		return;
 	}
 	ask(h);

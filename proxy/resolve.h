@@ -31,6 +31,7 @@ enum resolve_result {
 	RESOLVE_OK,
 	RESOLVE_NO_NAME, /* NXDOMAIN, or no address of either family */
 	RESOLVE_FAILED,	 /* SERVFAIL, malformed */
+	RESOLVE_BUSY,	 /* not asked: too many look-ups under way, or no memory for another */
 	RESOLVE_TIMEOUT
 };
 
@@ -45,8 +46,9 @@ void resolver_free(struct resolver *r);
  * look-up has ended. NULL is fine. */
 void resolver_retire(struct resolver *r);
 /* A look-up; fn is called once, maybe before this returns: *handle is then NULL. Literals are
- * answered at once. Above 1024 look-ups under way, more answer RESOLVE_FAILED at once. A name
- * without a dot that hosts does not know is tried below each search domain first. */
+ * answered at once. Above 1024 look-ups under way, and where memory is short, more answer
+ * RESOLVE_BUSY at once. A name without a dot that hosts does not know is tried below each search
+ * domain first. */
 void resolve_start(struct resolver *r, const struct host *h, resolve_fn *fn, void *arg,
 	struct resolve **handle);
 /* fn will not be called. NULL is fine. */

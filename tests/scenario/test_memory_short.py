@@ -91,6 +91,8 @@ def test_allocations_fail_at_random(folder, started, one_in):
     given = [r for r in records if r["k"] == "access" and r["verdict"] == "allow"]
     print(f"one in {one_in}: {served} served, others {dict(others)}, {len(given)} accesses in the journal")
     assert len(given) >= served, "who was answered has a record"
+    reasons = collections.Counter(r.get("reason") for r in records if r["k"] == "access")
+    assert not {"no-address", "dns-failed", "dns-timeout"} & set(reasons), "names are in the hosts file: nothing is wrong with them"
     lost = sum(r["n"] for r in records if r.get("what") == "gap")
     assert len(given) + lost >= served
     # with memory again all that the journal has gets to Redis, once

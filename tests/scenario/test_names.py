@@ -79,9 +79,9 @@ def name_of(text):
     return b"".join(bytes([len(l)]) + l.encode() for l in text.split(".")) + b"\0"
 
 
-def proxy(folder, started, server, policy=None):
+def proxy(folder, started, server, policy=None, timeout="2s"):
     s = Stile(folder, users=("ben",), workers=1, **({"policy": policy} if policy else {}))
-    s.config.write_text(s.config.read_text().replace("127.0.0.1@9", f"127.0.0.1@{server.port}").replace('timeout = "1s"', 'timeout = "2s"'))
+    s.config.write_text(s.config.read_text().replace("127.0.0.1@9", f"127.0.0.1@{server.port}").replace('timeout = "1s"', f'timeout = "{timeout}"'))
     return started(s)
 
 
@@ -96,6 +96,26 @@ def test_what_is_wrong_with_a_name_is_said(folder, started, reply, status, reaso
     assert status_of(head) == status and f"error={'dns_timeout' if status == 504 else 'dns_error'}" in head
     got = wait_for("the record", lambda: [r for r in s.journal_records() if r["k"] == "access" and r["verdict"] == "fail"])
     assert [r["reason"] for r in got] == [reason]
+
+
+def test_more_names_than_can_be_looked_up_are_no_names_without_an_address(folder, started):
+    s = proxy(folder, started, Names(lambda *_: None), timeout="30s")
+
+    def looked_up():
+        listed = json.loads(run(PROXY, "ctl", "-c", s.config, "connections", "--json").stdout)["connections"]
+        return sum(c["state"] == "resolve" for c in listed)
+    held = []
+    for i in range(1024):
+        held.append(socket.create_connection(("127.0.0.1", s.port), timeout=20))
+        held[-1].sendall(f"CONNECT n{i}.example:443 HTTP/1.1\r\nHost: n{i}.example\r\n{basic('ben')}\r\n\r\n".encode())
+    wait_for("all are looked up", lambda: looked_up() == 1024)
+    sock, head = connect(s, "nowhere.example:443", "ben")
+    sock.close()
+    assert status_of(head) == 503 and "error=proxy_internal_error" in head and "Retry-After:" in head
+    for c in held:
+        c.close()
+    got = wait_for("the record", lambda: [r for r in s.journal_records() if r["k"] == "access" and r["verdict"] == "fail"])
+    assert [r["reason"] for r in got] == ["dns-busy"]
 
 
 POLICY_INSIDE = """
