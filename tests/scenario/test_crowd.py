@@ -158,6 +158,42 @@ def test_more_than_descriptors_allow(folder, started):
     assert not [r for r in records if r.get("what") == "gap"]
 
 
+def pipelined(s, c, n):
+    """So many requests on one connection; True where each was answered 200."""
+    c.sendall(request(s) * n)
+    got = b""
+    while got.count(b"HTTP/1.1 200") < n or not got.endswith(b"ok\n"):
+        d = c.recv(65536)
+        if not d:
+            return False
+        got += d
+    return True
+
+
+def test_a_segment_ends_while_descriptors_are_short(folder, started):
+    """The journal's own are kept: the next segment is begun, and nothing is lost, though nobody else gets one."""
+    s = proxy(folder, started, workers=1, nofile=256)
+    started(s)
+    asking = [dial(s, "127.0.2.1") for _ in range(4)]
+    assert all(pipelined(s, c, 1) for c in asking)
+    many = [tunnel(s, f"127.0.1.{1 + i % 5}") for i in range(130)]
+    wait_for("descriptors are short", lambda: "descriptors are short" in s.said())
+    segments = lambda: sorted((s.journal / "0").glob("*.jnl"))
+    asked = 0
+    while len(segments()) < 2:
+        assert all(pipelined(s, c, 50) for c in asking)
+        asked += 50 * len(asking)
+    assert all(pipelined(s, c, 50) for c in asking), "it goes on in the next one"
+    for c in asking + many:
+        c.close()
+    s.stop()
+    records = s.journal_records()
+    assert len([r for r in records if r["k"] == "access" and r["verdict"] == "allow"]) >= asked + 50 * len(asking)
+    assert not [r for r in records if r.get("what") == "gap"]
+    numbers = [r["seq_"] for r in records if r["writer_"] == "0"]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers))), "one chain goes through both"
+
+
 def test_one_client_cannot_take_all_descriptors(folder, started):
     """Half is the most that one address gets, whatever it does."""
     s = started(proxy(folder, started, workers=1, nofile=256))
