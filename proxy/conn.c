@@ -147,7 +147,7 @@ enum step conn_leave(struct conn *c, enum end_reason why)
 	ledger_close(c, why);
 	conn_drop_request(c);
 	endpoint_close(c, CLIENT);
-	endpoint_close(c, ORIGIN);
+	open_spare_origin(c);
 	flow_free(&c->up);
 	flow_free(&c->down);
 	unlink_conn(c);

@@ -78,7 +78,8 @@ struct request {
 	size_t answer_n, answer_cap;
 	struct head_request head;
 	struct head_response response;
-	/* up to here it is left as the last request had it: nothing is read before it was written */
+	/* up to here it is left as the last request had it: nothing is read before it was written
+	 */
 	bool parsed;
 	bool is_head;	       /* HEAD: the answer has no body whatever it says */
 	struct bundle *bundle; /* decides the whole request */
@@ -133,7 +134,8 @@ struct conn {
 	bool stepping, woken, late, draining;
 	bool counted;	  /* as one of its client's connections */
 	bool served;	  /* a request before the present one */
-	bool origin_kept; /* the origin's connection may serve the next request */
+	bool origin_kept; /* no request is under way on the origin's connection: the next may be */
+	bool origin_own;  /* and by nobody else: somebody may have logged in on it */
 	uint8_t ending;	  /* of a tunnel: the end_reason of the direction that ended first */
 	uint16_t origin_port;
 	uint64_t since_ms; /* monotonic; accepted */
@@ -220,6 +222,8 @@ void ledger_ack(struct conn *c);
 enum step open_origin(struct conn *c);
 enum step open_connected(struct conn *c); /* CONNECT */
 void open_close_origin(struct conn *c);
+/* The connection's client does not need it any more: it waits for others, or is closed. */
+void open_spare_origin(struct conn *c);
 /* Nothing to read, and no end: as far as can be known, a kept origin waits for a request. */
 bool open_origin_waits(struct conn *c);
 
@@ -235,6 +239,8 @@ enum step tunnel_late(struct conn *c);
 void tunnel_renew(struct conn *c, const struct verdict *v, const struct facts *f);
 
 /* forward.c */
+/* A request without body, of a method that does no harm if it is asked twice (RFC 9110 9.2). */
+bool forward_repeatable(const struct request *rq);
 enum step forward_start(struct conn *c); /* origin is connected: send the request */
 enum step forward_step(struct conn *c);
 enum step forward_late(struct conn *c);

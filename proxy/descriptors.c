@@ -11,14 +11,22 @@
 #define LOOKUPS_TCP 16
 #define PIPES	    16
 #define PER_PIPE    64 /* connections, at least: pipes take 2 of 128 descriptors */
+#define SPARES	    64
+#define PER_SPARE   32 /* connections, at least */
 #define CONNECTIONS 8  /* at least, however short they are */
 
 static struct {
 	int ceiling;
 	unsigned lookups;
 	size_t connections;
-	unsigned pipes;
-} plan = {INT_MAX, LOOKUPS, SIZE_MAX, PIPES};
+	unsigned pipes, spares;
+} plan = {INT_MAX, LOOKUPS, SIZE_MAX, PIPES, SPARES};
+
+/* One of `per` connections, at most `most`. */
+static unsigned share(size_t connections, unsigned per, unsigned most)
+{
+	return connections / per < most ? (unsigned)(connections / per) : most;
+}
 
 void descriptors_plan(void)
 {
@@ -35,10 +43,9 @@ void descriptors_plan(void)
 	plan.connections = CONNECTIONS;
 	if (ceiling > OWN + 2 * CONNECTIONS)
 		plan.connections = (size_t)(ceiling - OWN) / 2;
-	plan.pipes =
-		plan.connections < PIPES * PER_PIPE ? (unsigned)plan.connections / PER_PIPE : PIPES;
-	if (plan.connections > CONNECTIONS)
-		plan.connections -= plan.pipes;
+	plan.pipes = share(plan.connections, PER_PIPE, PIPES);
+	plan.spares = share(plan.connections, PER_SPARE, SPARES);
+	plan.connections -= plan.pipes + (plan.spares + 1) / 2;
 	plan.ceiling = ceiling > OWN + 2 * CONNECTIONS ? (int)ceiling : OWN + 2 * CONNECTIONS;
 }
 
@@ -55,6 +62,11 @@ int descriptors_ceiling(void)
 unsigned descriptors_pipes(void)
 {
 	return plan.pipes;
+}
+
+unsigned descriptors_spares(void)
+{
+	return plan.spares;
 }
 
 unsigned descriptors_lookups(void)

@@ -17,6 +17,8 @@ size_t descriptors_connections(void);
 int descriptors_ceiling(void);
 /* Pipes at a time, at most 16: what a user may have in pipes is shared by all workers. */
 unsigned descriptors_pipes(void);
+/* Connections to origins that wait for a request, at most 64. */
+unsigned descriptors_spares(void);
 /* Sockets of look-ups at a time, at most 512. */
 unsigned descriptors_lookups(void);
 

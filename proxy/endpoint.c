@@ -85,6 +85,14 @@ void endpoint_close(struct conn *c, int side)
 	*end = (struct endpoint){.fd = -1};
 }
 
+void endpoint_give(struct conn *c, int side, struct loop_watch *to)
+{
+	struct endpoint *end = &c->side[side];
+
+	loop_watch_move(c->w->loop, &end->watch, to, NULL, NULL);
+	*end = (struct endpoint){.fd = -1};
+}
+
 static bool not_now(void)
 {
 	return errno == EAGAIN || errno == EWOULDBLOCK;

@@ -35,6 +35,9 @@ bool endpoint_open(struct conn *c, int side, int fd);
 /* A connected socket that was watched already, for reading and writing. */
 void endpoint_take(struct conn *c, int side, struct loop_watch *watched);
 void endpoint_close(struct conn *c, int side);
+/* Gives the socket of a plain end away: `to` has its watch, which tells nobody until it is moved
+ * on. */
+void endpoint_give(struct conn *c, int side, struct loop_watch *to);
 /* Let others have their turn: the loop comes back, since there is more to read. */
 void endpoint_later(struct conn *c, int side);
 /* Whatever happens at either end waits until others had their turn (loop.h). */

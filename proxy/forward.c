@@ -155,6 +155,7 @@ enum step forward_start(struct conn *c)
 	rejudge_forget(c); /* a second try leads to another address */
 	if (!rejudge_watch(c))
 		return reply_failure(c, 503, END_NO_MEMORY);
+	c->origin_own |= head_find(rq->head.field, rq->head.n, "Authorization") != NULL;
 	rq->answer_n = 0;
 	rq->answered = false;
 	rq->close_client = !rq->head.keep_alive || c->draining;
@@ -256,14 +257,19 @@ static int receive(struct conn *c)
 	return 1;
 }
 
+bool forward_repeatable(const struct request *rq)
+{
+	return rq->head.form == FORM_ABSOLUTE && rq->head.body == BODY_NONE &&
+	       (rq->is_head || is(rq->head.method, "GET") || is(rq->head.method, "OPTIONS"));
+}
+
 /* The origin closed a kept connection just when it was used again: once more, on a new one. Only
  * where nothing of the answer came and a second request does no harm (RFC 9112 9.3.1). */
 static bool may_retry(const struct conn *c)
 {
 	const struct request *rq = c->rq;
 
-	return rq->reused && rq->answer_n == 0 && !rq->interim && rq->head.body == BODY_NONE &&
-	       (rq->is_head || is(rq->head.method, "GET") || is(rq->head.method, "OPTIONS"));
+	return rq->reused && rq->answer_n == 0 && !rq->interim && forward_repeatable(rq);
 }
 
 /* Says it to the client, unless the client is in the middle of a message. */
@@ -351,6 +357,7 @@ static enum step head_came(struct conn *c)
 	}
 	rq->answered = true;
 	c->access.status = r->status;
+	c->origin_own |= r->status == 401;
 	rq->keep_origin &= r->keep_alive && r->body != BODY_UNTIL_CLOSE;
 	if (r->body == BODY_UNTIL_CLOSE || (r->body == BODY_CHUNKED && rq->head.minor == 0))
 		rq->close_client = true;

@@ -9,7 +9,7 @@
 void open_close_origin(struct conn *c)
 {
 	endpoint_close(c, ORIGIN);
-	c->origin_kept = false;
+	c->origin_kept = c->origin_own = false;
 }
 
 bool open_origin_waits(struct conn *c)
@@ -18,6 +18,39 @@ bool open_origin_waits(struct conn *c)
 
 	c->side[ORIGIN].ready = true; /* it is asked, whatever the loop has told */
 	return endpoint_peek(c, ORIGIN, &byte, 1) == ENDPOINT_AGAIN;
+}
+
+void open_spare_origin(struct conn *c)
+{
+	const struct endpoint *end = &c->side[ORIGIN];
+	struct loop_watch watch;
+
+	if (end->fd >= 0 && c->origin_kept && !c->origin_own && !c->draining && !end->hung_up &&
+		(!end->ready || open_origin_waits(c))) {
+		endpoint_give(c, ORIGIN, &watch);
+		spares_put(c->w->spares, &watch, &c->origin, c->origin_port, c->w->now_ms);
+	}
+	open_close_origin(c);
+}
+
+/* One that waits for whoever asks; only for what does no harm if it is asked twice, since the
+ * origin may be closing it right now. */
+static bool take_spare(struct conn *c)
+{
+	const struct request *rq = c->rq;
+	bool fit = forward_repeatable(rq) && !rq->head.upgrade;
+	struct loop_watch *waiting = NULL;
+
+	for (size_t i = 0; fit && !waiting && i < rq->n_addrs; i++) {
+		waiting = spares_take(c->w->spares, &rq->addrs[i], rq->head.port);
+		if (waiting)
+			c->origin = rq->addrs[i];
+	}
+	if (!waiting)
+		return false;
+	endpoint_take(c, ORIGIN, waiting);
+	c->origin_port = rq->head.port;
+	return true;
 }
 
 /* A kept connection belongs to an address and port; the request's candidates decide whether it may
@@ -37,6 +70,7 @@ static bool kept_fits(struct conn *c)
 
 static enum step opened(struct conn *c)
 {
+	c->origin_kept = false;
 	if (c->rq->head.form == FORM_AUTHORITY)
 		return tunnel_start(c);
 	return forward_start(c);
@@ -64,7 +98,10 @@ enum step open_origin(struct conn *c)
 	rq->reused = kept_fits(c);
 	if (rq->reused)
 		return opened(c);
-	open_close_origin(c);
+	open_spare_origin(c);
+	rq->reused = take_spare(c);
+	if (rq->reused)
+		return opened(c);
 	rq->noted = NOTED_NOTHING;
 	rq->dial = dial_start(c->w->loop, rq->addrs, rq->n_addrs, rq->head.port,
 		(unsigned)rq->bundle->settings->connect_ms, on_dialled, c);

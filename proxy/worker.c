@@ -549,8 +549,9 @@ static bool set_up(
 	w->hello = hello_new();
 	w->scratch = malloc(FLOW_BUFFER);
 	w->pipes.most = descriptors_pipes();
+	w->spares = w->loop ? spares_new(w->loop, descriptors_spares()) : NULL;
 	w->listener = calloc(m->n_listen, sizeof *w->listener);
-	if (!w->rejudge || !w->digest || !w->hello || !w->scratch || !w->listener)
+	if (!w->rejudge || !w->digest || !w->hello || !w->scratch || !w->spares || !w->listener)
 		return err_set(e, "out of memory");
 	/* libraries have read their configuration; what is hostile is still to come */
 	if (!open_usage(w, m, fds[1], e) || !sandbox_enter(&box, e))
@@ -607,6 +608,7 @@ static void finish(struct worker *w)
 	rejudge_free(w->rejudge);
 	pace_free_pool(w->paces);
 	pipes_free(&w->pipes);
+	spares_free(w->spares);
 	digest_free(w->digest);
 	drop_next(w);
 	bundle_unref(w->bundle);

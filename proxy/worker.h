@@ -14,6 +14,7 @@
 #include "loop.h"
 #include "pipes.h"
 #include "resolve.h"
+#include "spares.h"
 #include "standing.h"
 #include "usage.h"
 
@@ -58,6 +59,7 @@ struct worker {
 	size_t pool_n;
 	struct pace *paces; /* a pool too */
 	struct pipes pipes;
+	struct spares *spares;
 	char *scratch;	    /* FLOW_BUFFER bytes */
 	uint64_t accesses;
 	struct counters *counters;	     /* shared with the master */

@@ -1363,3 +1363,103 @@ def test_stop_at_once_in_each_state(folder, started):
     assert collections.Counter(e["reason"] for _, e in got) == {"done": 1, "stopped": 4}
     for s in c.values():
         s.close()
+
+
+# --- connections to origins that wait for others --------------------------------------------------
+
+
+def numbered(o, s, n):
+    """Says of each answer on which connection it came."""
+    while head := get_head(s):
+        exactly(s, length_of(head))
+        if b" /login" in head and b"Authorization" not in head:
+            s.sendall(answer(str(n).encode(), "401 Unauthorized", "WWW-Authenticate: Negotiate\r\n"))
+        else:
+            s.sendall(answer(str(n).encode()))
+
+
+def asked(stile, o, path="/", **kw):
+    """By a client of its own: the number of the origin's connection."""
+    with raw(stile) as c:
+        c.sendall(request(o, path, **kw))
+        return int(response(c)[1])
+
+
+def test_a_connection_that_a_client_leaves_serves_the_next_one(stile):
+    o = Origin(numbered)
+    assert asked(stile, o) == 1
+    wait_for("it waits, and is used", lambda: asked(stile, o) == 1)
+    assert [asked(stile, o, f"/{i}") for i in range(20)].count(1) > 10
+    # another port is another origin
+    p = Origin(numbered)
+    assert asked(stile, p) == 1
+
+
+def test_what_may_not_be_asked_twice_has_a_connection_of_its_own(stile):
+    o = Origin(numbered)
+    assert asked(stile, o) == 1
+    time.sleep(0.1)
+    with raw(stile) as c:
+        c.sendall(request(o, method="POST", more="Content-Length: 1\r\n") + b"x")
+        assert response(c)[1] == b"2"
+        c.sendall(request(o))
+        assert response(c)[1] == b"2"  # the client's own goes first
+    with raw(stile) as c:
+        c.sendall(request(o, method="DELETE"))
+        assert response(c)[1] == b"3"
+
+
+def test_a_connection_on_which_somebody_logged_in_is_nobody_elses(stile):
+    """Negotiate and NTLM authenticate the connection (RFC 4559 6)."""
+    o = Origin(numbered)
+    with raw(stile) as c:
+        c.sendall(request(o, "/login"))
+        assert status_of(response(c)[0].decode()) == 401
+        c.sendall(request(o, "/login", more="Authorization: Negotiate YII=\r\n"))
+        assert response(c)[1] == b"1"
+        c.sendall(request(o, "/mine"))
+        assert response(c)[1] == b"1"
+    time.sleep(0.1)
+    assert asked(stile, o) == 2
+    # a 401 alone may be the beginning of it
+    o = Origin(numbered)
+    with raw(stile) as c:
+        c.sendall(request(o, "/login"))
+        response(c)
+    time.sleep(0.1)
+    assert asked(stile, o) == 2
+
+
+@pytest.mark.parametrize("what", ["close", "reset", "babble"])
+def test_a_waiting_connection_that_the_origin_ends_is_not_used(stile, what):
+    seen = []
+
+    def script(o, s, n):
+        head = get_head(s)
+        seen.append((n, head.split(b" ")[1]))
+        s.sendall(answer(str(n).encode()))
+        time.sleep(0.15)
+        if what == "babble":
+            s.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad")
+            time.sleep(1)
+        reset(s) if what == "reset" else s.close()
+    o = Origin(script)
+    assert asked(stile, o) == 1
+    time.sleep(0.4)
+    assert asked(stile, o, "/again") == 2
+    assert [p for n, p in seen] == [b"/", b"/again"]
+
+
+def test_who_finds_it_closing_is_asked_again_on_a_new_one(stile):
+    def script(o, s, n):
+        get_head(s)
+        s.sendall(answer(str(n).encode()))
+        if n == 1:
+            get_head(s)  # the second request is heard, and the connection closed without an answer
+            return
+        while get_head(s):
+            s.sendall(answer(str(n).encode()))
+    o = Origin(script)
+    assert asked(stile, o) == 1
+    time.sleep(0.1)
+    assert asked(stile, o, "/again") == 2

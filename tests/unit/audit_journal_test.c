@@ -927,7 +927,7 @@ static void a_killed_writer_lost_nothing_that_was_promised(void **state)
 	}
 	print_message("%" PRIu64 " records promised, %u in the journal, %u chains\n", kept,
 		s.records, s.starts);
-	assert_true(kept > 1000 && s.records >= kept);
+	assert_true(kept > 100 && s.records >= kept); /* how many depends on the machine */
 	assert_int_equal(s.stops, 1);
 	free(promised);
 	free(s.got);
