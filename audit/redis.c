@@ -1,6 +1,6 @@
 /*
  * A Redis client that never waits longer than it was told. The wire and its deadlines are ours
- * (hiredis 0.14 has no usable ones, and no TLS); hiredis only writes and reads the protocol. Any
+ * (hiredis 0.14 has no usable ones, and no TLS); hiredis only reads the protocol. Any
  * trouble on the way breaks the connection for good: what was answered and what was not is then for
  * the caller to find out from Redis itself.
  */
@@ -9,10 +9,10 @@
 #include "buf.h"
 #include "clock.h"
 #include "digest.h"
+#include "redis_answers.h"
 #include "redis_wire.h"
 
 #include <assert.h>
-#include <hiredis/hiredis.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,12 +22,6 @@
 #define FLUSH_BYTES	   (64U << 10)
 #define WORDS_MAX	   16
 
-#if defined(HIREDIS_MAJOR) && HIREDIS_MAJOR >= 1
-typedef size_t array_count;
-#else
-typedef int array_count;
-#endif
-
 struct redis {
 	struct wire *wire;
 	bool broken;
@@ -35,12 +29,8 @@ struct redis {
 	unsigned timeout_ms;
 	uint64_t until; /* of redis_deadline, or 0 */
 	struct buf out; /* formatted, not written yet */
-	redisReader *reader;
-	redisReplyObjectFunctions fn; /* hiredis's own, with our limit before createArray */
-	void *(*create_array)(const redisReadTask *, array_count);
+	struct answers *answers;
 	size_t fed; /* bytes since the last whole answer */
-	redisReply *reply;
-	struct redis_reply *tree; /* the same in our words; strings stay hiredis's */
 };
 
 /* --- addresses in text ------------------------------------------------------------------------ */
@@ -181,28 +171,6 @@ void redis_deadline(struct redis *r, uint64_t mono_ms)
 
 /* --- connecting ------------------------------------------------------------------------------- */
 
-/* A count is believed before its elements came, so it is bounded before memory is taken for it. */
-static void *array_within_limit(const redisReadTask *task, array_count n)
-{
-	const struct redis *r = task->privdata;
-	if (n < 0 || (size_t)n > REDIS_REPLY_ELEMENTS)
-		return NULL;
-	return r->create_array(task, n);
-}
-
-static bool reader_start(struct redis *r)
-{
-	r->reader = redisReaderCreate();
-	if (!r->reader)
-		return false;
-	r->fn = *r->reader->fn;
-	r->create_array = r->fn.createArray;
-	r->fn.createArray = array_within_limit;
-	r->reader->fn = &r->fn;
-	r->reader->privdata = r;
-	return true;
-}
-
 static bool accepted(const char *what, const struct redis_reply *a, struct err *e)
 {
 	if (!a)
@@ -240,7 +208,8 @@ static bool arrive(struct redis *r, const struct redis_options *o, struct err *e
 	explicit_bzero(&with, sizeof with);
 	if (!r->wire)
 		return false;
-	if (!reader_start(r)) {
+	r->answers = answers_new();
+	if (!r->answers) {
 		r->why = CAUSE_LOCAL;
 		return err_set(e, "Redis: out of memory");
 	}
@@ -282,22 +251,11 @@ enum cause redis_why(const struct redis *r)
 	return r->why;
 }
 
-static void reply_drop(struct redis *r)
-{
-	if (r->reply)
-		freeReplyObject(r->reply);
-	free(r->tree);
-	r->reply = NULL;
-	r->tree = NULL;
-}
-
 void redis_free(struct redis *r)
 {
 	if (!r)
 		return;
-	reply_drop(r);
-	if (r->reader)
-		redisReaderFree(r->reader);
+	answers_free(r->answers);
 	wire_free(r->wire);
 	buf_free(&r->out);
 	free(r);
@@ -354,66 +312,9 @@ bool redis_send(struct redis *r, const struct span *argv, size_t n, struct err *
 
 /* --- receiving -------------------------------------------------------------------------------- */
 
-static size_t count_nodes(const redisReply *h)
-{
-	size_t n = 1;
-	for (size_t i = 0; h->type == REDIS_REPLY_ARRAY && i < h->elements; i++)
-		n += count_nodes(h->element[i]);
-	return n;
-}
-
-static enum redis_type type_of(const redisReply *h)
-{
-	switch (h->type) {
-	case REDIS_REPLY_INTEGER:
-		return REDIS_INT;
-	case REDIS_REPLY_ARRAY:
-		return REDIS_ARRAY;
-	case REDIS_REPLY_ERROR:
-		return REDIS_ERROR;
-	case REDIS_REPLY_NIL:
-		return REDIS_NIL;
-	default:
-		return REDIS_STRING;
-	}
-}
-
-/* Children of one array stand side by side; *next is the first free node. Recursion is as deep as
- * hiredis lets arrays nest: seven. */
-static void translate(const redisReply *h, struct redis_reply *out, struct redis_reply **next)
-{
-	*out = (struct redis_reply){.type = type_of(h), .str = span_str("")};
-	if (out->type == REDIS_INT) {
-		out->num = h->integer;
-	} else if (out->type == REDIS_ARRAY) {
-		out->n = h->elements;
-		out->v = *next;
-		*next += h->elements;
-		for (size_t i = 0; i < h->elements; i++)
-			translate(h->element[i], &out->v[i], next);
-	} else if (out->type != REDIS_NIL) {
-		out->str = span_of(h->str, h->len);
-	}
-}
-
-static const struct redis_reply *take_reply(struct redis *r, struct err *e)
-{
-	r->tree = malloc(count_nodes(r->reply) * sizeof *r->tree);
-	if (!r->tree) {
-		err_set(e, "Redis: out of memory");
-		broken(r, CAUSE_LOCAL);
-		return NULL;
-	}
-	struct redis_reply *next = r->tree + 1;
-	translate(r->reply, r->tree, &next);
-	r->fed = 0;
-	r->why = r->tree->type == REDIS_ERROR ? cause_of_answer(r->tree->str) : CAUSE_NONE;
-	return r->tree;
-}
-
 static bool feed(struct redis *r, uint64_t until, struct err *e)
 {
-	char mem[16384];
+	char mem[65536];
 	enum cause why = CAUSE_NONE;
 	const size_t n = wire_read(r->wire, mem, sizeof mem, until, &why, e);
 	if (n == 0)
@@ -423,36 +324,40 @@ static bool feed(struct redis *r, uint64_t until, struct err *e)
 		err_set(e, "Redis: an answer is longer than %u bytes", REDIS_REPLY_BYTES);
 		return broken(r, CAUSE_PROTOCOL);
 	}
-	if (redisReaderFeed(r->reader, mem, n) != REDIS_OK) {
-		err_set(e, "Redis: %s", r->reader->errstr);
-		return broken(r, CAUSE_PROTOCOL);
+	return answers_feed(r->answers, mem, n, e) || broken(r, CAUSE_PROTOCOL);
+}
+
+static const struct redis_reply *receive(struct redis *r, struct err *e)
+{
+	const struct redis_reply *whole;
+	const uint64_t until = deadline(r);
+	for (;;) {
+		if (!answers_next(r->answers, &whole, e)) {
+			broken(r, CAUSE_PROTOCOL);
+			return NULL;
+		}
+		if (whole)
+			return whole;
+		if (!feed(r, until, e))
+			return NULL;
 	}
-	return true;
 }
 
 const struct redis_reply *redis_receive(struct redis *r, struct err *e)
 {
-	reply_drop(r);
+	answers_drop(r->answers);
 	if (r->broken) {
 		err_set(e, "Redis: the connection is broken");
 		return NULL;
 	}
 	if (r->out.n && !flush(r, e))
 		return NULL;
-	uint64_t until = deadline(r);
-	for (;;) {
-		void *whole = NULL;
-		if (redisReaderGetReply(r->reader, &whole) != REDIS_OK) {
-			err_set(e, "Redis: not understood: %s", r->reader->errstr);
-			broken(r, CAUSE_PROTOCOL);
-			return NULL;
-		}
-		r->reply = whole;
-		if (whole)
-			return take_reply(r, e);
-		if (!feed(r, until, e))
-			return NULL;
-	}
+	const struct redis_reply *a = receive(r, e);
+	if (!a)
+		return NULL;
+	r->fed = 0;
+	r->why = a->type == REDIS_ERROR ? cause_of_answer(a->str) : CAUSE_NONE;
+	return a;
 }
 
 const struct redis_reply *redis_command(
