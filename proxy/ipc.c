@@ -82,8 +82,27 @@ int ipc_receive(int fd, struct ipc_message *m, int fds[IPC_FDS_MAX], size_t *n)
 	return -1;
 }
 
+static bool is_text(const char *p, size_t n)
+{
+	return memchr(p, 0, n) != NULL;
+}
+
+/* Of a foreign bool any other byte would be undefined. */
+static bool is_bool(const bool *p)
+{
+	return *(const unsigned char *)p <= 1;
+}
+
+static bool well_formed(const struct ipc_message *m)
+{
+	return is_text(m->chain, sizeof m->chain) && is_text(m->text, sizeof m->text) &&
+	       is_bool(&m->full) && is_bool(&m->ship.known) && is_bool(&m->ship.failing);
+}
+
 bool ipc_from_child_ok(const struct ipc_message *m, bool shipper)
 {
+	if (!well_formed(m))
+		return false;
 	switch (m->type) {
 	case IPC_READY:
 	case IPC_FAILED:

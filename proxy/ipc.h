@@ -75,8 +75,8 @@ bool ipc_send(int fd, const struct ipc_message *m, const int *fds, size_t n);
  * or has said something that is no message (its descriptors are closed).
  */
 int ipc_receive(int fd, struct ipc_message *m, int fds[IPC_FDS_MAX], size_t *n);
-/* May a child say that? Its type is one for the master, of that kind of child, and what stands in
- * tables has its place there. */
+/* May a child say that? Its type is one for the master, of that kind of child, texts end, and what
+ * stands in tables has its place there. */
 bool ipc_from_child_ok(const struct ipc_message *m, bool shipper);
 
 #endif

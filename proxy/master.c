@@ -194,6 +194,7 @@ static void close_all(struct master *m)
 	control_close(m->control);
 	scrape_close(m->scrape);
 	chronicle_close(m->chronicle);
+	standing_close(m->standing);
 	bundle_unref(m->bundle);
 	bundle_unref(m->next);
 	if (m->loop)

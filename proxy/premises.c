@@ -144,11 +144,13 @@ static bool open_sockets(struct master *m, struct err *e)
 	return true;
 }
 
+/* Sealed in its size: children may write into it, but take away nothing that others have mapped. */
 static int shared_memory(const char *name, size_t size, struct err *e)
 {
-	int fd = memfd_create(name, MFD_CLOEXEC);
+	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
-	if (fd >= 0 && ftruncate(fd, (off_t)size) == 0)
+	if (fd >= 0 && ftruncate(fd, (off_t)size) == 0 &&
+		fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
 		return fd;
 	err_sys(e, "no memory for %s", name);
 	return -1;

@@ -36,6 +36,7 @@ struct shipping {
 	struct credentials *credentials;
 	struct journal *journal; /* its own: alarms and gaps; NULL without Redis, */
 	struct shipper *shipper; /* and so is this */
+	struct standing *standing;
 	struct sharing *sharing;
 	enum ship_state state;
 	char said[480];	       /* the last trouble that was logged, */
@@ -262,7 +263,7 @@ static bool set_up(
 	share.root = fds[1];
 	share.alone = !*s->bundle->settings->redis;
 	share.policy = s->bundle->policy;
-	share.standing = standing_map(fds[4], m->workers, e);
+	share.standing = s->standing = standing_map(fds[4], m->workers, e);
 	s->sharing = share.standing ? sharing_new(&share, e) : NULL;
 	return s->sharing && (share.alone || open_shipper(s, m, fds, e));
 }
@@ -298,6 +299,7 @@ int shipping_main(void)
 	if (s.journal)
 		journal_close(s.journal, true);
 	sharing_free(s.sharing);
+	standing_close(s.standing);
 	bundle_unref(s.bundle);
 	credentials_free(s.credentials);
 	return 0;

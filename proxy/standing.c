@@ -1,6 +1,7 @@
 /* What is written on an entry, and read from it. */
 #include "standing_table.h"
 
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -25,26 +26,39 @@ static unsigned columns_of(unsigned workers)
 
 size_t standing_size(unsigned workers)
 {
-	return sizeof(struct standing) + STANDING_ENTRIES * stride_of(columns_of(workers));
+	return sizeof(struct standing_shared) + STANDING_ENTRIES * stride_of(columns_of(workers));
 }
 
 struct standing *standing_open(void *shared, size_t size, unsigned workers, struct err *e)
 {
-	struct standing *t = shared;
+	struct standing_shared *s = shared;
 	uint64_t none = 0, columns = columns_of(workers);
+	struct standing *t;
 
 	if (size < standing_size(workers)) {
 		err_set(e, "standing: no room for %u workers", workers);
 		return NULL;
 	}
-	if (!atomic_compare_exchange_strong(&t->layout, &none, STANDING_LAYOUT + columns) &&
+	if (!atomic_compare_exchange_strong(&s->layout, &none, STANDING_LAYOUT + columns) &&
 		none != STANDING_LAYOUT + columns) {
 		err_set(e, "standing: the shared memory is another version's; restart the master");
 		return NULL;
 	}
-	atomic_store(&t->columns, columns);
-	atomic_store(&t->stride, stride_of((unsigned)columns));
+	t = malloc(sizeof *t);
+	if (!t) {
+		err_set(e, "standing: no memory");
+		return NULL;
+	}
+	*t = (struct standing){s, size, columns, stride_of((unsigned)columns)};
 	return t;
+}
+
+void standing_close(struct standing *t)
+{
+	if (!t)
+		return;
+	munmap(t->shared, t->size);
+	free(t);
 }
 
 struct standing *standing_map(int fd, unsigned workers, struct err *e)
@@ -52,13 +66,18 @@ struct standing *standing_map(int fd, unsigned workers, struct err *e)
 	size_t size = standing_size(workers);
 	struct stat st;
 	void *p = MAP_FAILED;
+	struct standing *t;
 
 	if (fstat(fd, &st) == 0 && (size_t)st.st_size >= size)
 		p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (p != MAP_FAILED)
-		return standing_open(p, size, workers, e);
-	err_sys(e, "shared memory cannot be mapped");
-	return NULL;
+	if (p == MAP_FAILED) {
+		err_sys(e, "shared memory cannot be mapped");
+		return NULL;
+	}
+	t = standing_open(p, size, workers, e);
+	if (!t)
+		munmap(p, size);
+	return t;
 }
 
 /* --- words of a day ---------------------------------------------------------------------------
@@ -117,12 +136,12 @@ bool standing_take_changed(struct standing_entry *e)
 
 static void turn(struct standing *t)
 {
-	atomic_fetch_add(&t->turns, 1);
+	atomic_fetch_add(&t->shared->turns, 1);
 }
 
 uint64_t standing_turns(const struct standing *t)
 {
-	return atomic_load_explicit(&t->turns, memory_order_acquire);
+	return atomic_load_explicit(&t->shared->turns, memory_order_acquire);
 }
 
 /* --- acknowledgements -------------------------------------------------------------------------
@@ -143,13 +162,21 @@ void standing_acknowledge(
 	turn(t);
 }
 
+/* Whoever wrote it: a moment that calendars know, and that can be told in milliseconds. */
+static int64_t moment(uint64_t s)
+{
+	const uint64_t year_9999 = UINT64_C(253402300799);
+
+	return (int64_t)(s < year_9999 ? s : year_9999);
+}
+
 void standing_ack(const struct standing_entry *e, struct standing_ack *out)
 {
 	uint64_t until = atomic_load(&e->ack_until);
 
-	out->until_s = (int64_t)(until >> 8);
+	out->until_s = moment(until >> 8);
 	out->purpose = (uint8_t)until;
-	out->at_s = (int64_t)atomic_load(&e->ack_at);
+	out->at_s = moment(atomic_load(&e->ack_at));
 }
 
 bool standing_acked(const struct standing_entry *e, int64_t now_s)
@@ -260,7 +287,7 @@ static uint32_t tunnels(const struct standing *t, const struct standing_entry *e
 {
 	uint32_t n = 0;
 
-	for (uint64_t i = 0; i < t->columns; i++)
+	for (size_t i = 0; i < t->columns; i++)
 		n += atomic_load(&e->column[i].tunnels);
 	return n;
 }
@@ -364,22 +391,22 @@ void standing_give_back(struct standing_entry *e, enum standing_way way, uint64_
 
 void standing_known_until(struct standing *t, uint64_t mono_ms)
 {
-	atomic_store(&t->known_until_ms, mono_ms);
+	atomic_store(&t->shared->known_until_ms, mono_ms);
 }
 
 void standing_set_restored(struct standing *t)
 {
-	atomic_store(&t->restored, 1);
+	atomic_store(&t->shared->restored, 1);
 }
 
 bool standing_restored(const struct standing *t)
 {
-	return atomic_load(&t->restored) != 0;
+	return atomic_load(&t->shared->restored) != 0;
 }
 
 bool standing_known(const struct standing *t, uint64_t now_mono_ms)
 {
-	return now_mono_ms < atomic_load_explicit(&t->known_until_ms, memory_order_acquire);
+	return now_mono_ms < atomic_load_explicit(&t->shared->known_until_ms, memory_order_acquire);
 }
 
 static void bits_out(uint8_t out[STANDING_BITMAP], size_t word, uint64_t bits)

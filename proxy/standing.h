@@ -24,7 +24,7 @@
 #define STANDING_MINUTES_MAX 1584 /* of a day: the longest has 26 hours */
 #define STANDING_BITMAP	     (STANDING_MINUTES_MAX / 8)
 
-struct standing;       /* the shared memory */
+struct standing;       /* a process's view of the shared memory */
 struct standing_entry; /* in it */
 
 /* Who holds entries: workers by index, then the shipper and the master. */
@@ -33,10 +33,13 @@ struct standing_entry; /* in it */
 
 /* Bytes for so many workers; zeroed memory is an empty table. */
 size_t standing_size(unsigned workers);
-/* The table in that memory, or NULL: another version's, or too small. Nothing is to be closed. */
+/* The table in that memory, which is of mmap(2) and of `size` bytes; or NULL: another version's, or
+ * too small. Whatever others write into it leads nobody out of it. */
 struct standing *standing_open(void *shared, size_t size, unsigned workers, struct err *e);
-/* The same from the descriptor of that memory, which is mapped for as long as the process lives. */
+/* The same from the descriptor of that memory. */
 struct standing *standing_map(int fd, unsigned workers, struct err *e);
+/* Unmaps it; entries are gone for this process. NULL is fine. */
+void standing_close(struct standing *t);
 /* Before a worker serves: what its predecessor held open is no longer, and minutes that it had made
  * active but not marked are marked. */
 void standing_inherit(

@@ -39,7 +39,7 @@ static struct standing_cell *cell_for(struct standing *t, uint64_t service, uint
 		uint64_t found = 0;
 
 		for (unsigned i = 0; i < CELL_PROBES; i++) {
-			struct standing_cell *c = &t->cell[(service + i) % STANDING_CELLS];
+			struct standing_cell *c = &t->shared->cell[(service + i) % STANDING_CELLS];
 			uint64_t at = atomic_load(&c->tag);
 
 			if (at == tag)
@@ -122,7 +122,7 @@ static bool mark_users(struct standing *t, struct standing_cell *c, const struct
 			continue;
 		new |= other == e;
 		if (other != e)
-			atomic_fetch_add(&t->turns, 1);
+			atomic_fetch_add(&t->shared->turns, 1);
 	}
 	return new;
 }
@@ -136,7 +136,7 @@ bool minute_add(struct standing *t, struct standing_entry *e, struct standing_us
 	bool new;
 
 	if (!c) {
-		atomic_fetch_add(&t->refused, 1);
+		atomic_fetch_add(&t->shared->refused, 1);
 		return false;
 	}
 	if (e)
@@ -155,7 +155,7 @@ void minute_settle(struct standing *t, const struct local_day *day, int64_t now_
 	int64_t now = now_s / 60;
 
 	for (size_t i = 0; i < STANDING_CELLS; i++) {
-		struct standing_cell *c = &t->cell[i];
+		struct standing_cell *c = &t->shared->cell[i];
 		uint64_t sum = atomic_load(&c->sum);
 		int64_t minute = (int64_t)(sum >> 32);
 

@@ -56,7 +56,7 @@ static struct standing_set *set_of(struct standing *t, uint64_t tag, uint32_t *f
 	uint32_t i = (uint32_t)(tag >> 32) % STANDING_SETS;
 
 	*first = i * STANDING_WAYS;
-	return &t->set[i];
+	return &t->shared->set[i];
 }
 
 /* The very first place stands for "none" where entries are told by number. */
@@ -84,7 +84,7 @@ static uint32_t held_by_all(const struct standing *t, const struct standing_entr
 {
 	uint32_t n = 0;
 
-	for (uint64_t i = 0; i < t->columns; i++)
+	for (size_t i = 0; i < t->columns; i++)
 		n += atomic_load(&e->column[i].held);
 	return n;
 }
@@ -92,13 +92,19 @@ static uint32_t held_by_all(const struct standing *t, const struct standing_entr
 /* --- making -----------------------------------------------------------------------------------
  */
 
+/* Taken too long ago, or at a moment that is still to come. */
+static bool forsaken(uint64_t taken, uint64_t now)
+{
+	return (now > taken ? now - taken : taken - now) > LOCK_MS;
+}
+
 /* 0: somebody else has it. Else the value to give back. */
 static uint64_t lock(struct standing_set *set)
 {
 	for (int i = 0; i < LOCK_TRIES; i++) {
 		uint64_t now = clock_mono_ms() + 1, old = atomic_load(&set->lock);
 
-		if ((old == 0 || now > old + LOCK_MS) &&
+		if ((old == 0 || forsaken(old, now)) &&
 			atomic_compare_exchange_strong(&set->lock, &old, now))
 			return now;
 		sched_yield();
@@ -224,7 +230,7 @@ struct standing_entry *standing_hold(struct standing *t, unsigned worker, struct
 		}
 		standing_release(e, worker); /* it was taken away meanwhile */
 	}
-	atomic_fetch_add(&t->refused, 1);
+	atomic_fetch_add(&t->shared->refused, 1);
 	return NULL;
 }
 
@@ -249,7 +255,8 @@ struct standing_entry *standing_next(const struct standing *t, uint32_t *cursor)
 	while (*cursor < STANDING_ENTRIES) {
 		uint32_t i = (*cursor)++;
 
-		if (atomic_load(&t->set[i / STANDING_WAYS].tag[i % STANDING_WAYS]) >= TAG_LEAST)
+		if (atomic_load(&t->shared->set[i / STANDING_WAYS].tag[i % STANDING_WAYS]) >=
+			TAG_LEAST)
 			return entry_at(t, i);
 	}
 	return NULL;
@@ -279,7 +286,7 @@ uint64_t standing_used(const struct standing *t)
 
 uint64_t standing_refused(const struct standing *t)
 {
-	return atomic_load(&t->refused);
+	return atomic_load(&t->shared->refused);
 }
 
 /* Only entries that somebody uses are touched: memory of the others is not there yet. */

@@ -50,14 +50,20 @@ struct standing_set {
 	_Atomic uint64_t tag[STANDING_WAYS]; /* 0: empty; 1: being made; else the name's hash */
 };
 
-struct standing {
+struct standing_shared {
 	_Atomic uint64_t layout;
 	_Atomic uint64_t turns, refused, known_until_ms, restored;
-	_Atomic uint64_t columns, stride; /* of an entry; written by all alike */
-	uint64_t pad[1];
+	uint64_t pad[3];
 	struct standing_set set[STANDING_SETS];
 	struct standing_cell cell[STANDING_CELLS];
 	_Alignas(8) char entries[];
+};
+
+/* Where things lie is each process's own knowledge: whoever takes over a worker may write what he
+ * likes into the shared memory, and leads nobody out of it. */
+struct standing {
+	struct standing_shared *shared;
+	size_t size, columns, stride; /* bytes; workers and others, bytes of an entry */
 };
 
 static inline uint64_t word_tag(const struct local_day *day)
@@ -77,13 +83,12 @@ static inline uint64_t word_of_day(const _Atomic uint64_t *word, const struct lo
 
 static inline struct standing_entry *entry_at(const struct standing *t, uint32_t i)
 {
-	/* the memory is shared and writable whatever this view of it promises */
-	return (struct standing_entry *)(uintptr_t)(t->entries + (size_t)i * t->stride);
+	return (struct standing_entry *)(t->shared->entries + (size_t)i * t->stride);
 }
 
 static inline uint32_t entry_index(const struct standing *t, const struct standing_entry *e)
 {
-	return (uint32_t)((size_t)((const char *)e - t->entries) / t->stride);
+	return (uint32_t)((size_t)((const char *)e - t->shared->entries) / t->stride);
 }
 
 /* Sets bits of the day's word; true: some were new. */

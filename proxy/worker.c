@@ -604,6 +604,7 @@ static void finish(struct worker *w)
 	resolver_free(w->resolver);
 	usage_close(w->usage);
 	crowd_close(w->crowd);
+	standing_close(w->standing);
 	hello_free(w->hello);
 	rejudge_free(w->rejudge);
 	pace_free_pool(w->paces);

@@ -134,7 +134,7 @@ static void end(void *state)
 	onces_free(&l->parties);
 	onces_free(&l->places);
 	onces_free(&l->matters);
-	munmap(l->table, standing_size(2));
+	standing_close(l->table);
 	free(l);
 }
 

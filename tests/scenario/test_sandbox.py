@@ -1,7 +1,7 @@
 """Workers and the shipper as they run: confined, under the account that is set, and able to do all of their work there.
 
 What a confined process cannot do is tried by tests/unit/proxy_sandbox_test.c with the same function."""
-import pwd, threading
+import fcntl, pwd, threading
 import pytest
 from harness import *
 
@@ -36,6 +36,19 @@ def test_children_are_confined_and_the_master_says_so(folder, started):
 
 @confined
 @root
+def test_shared_memory_keeps_its_size(folder, started):
+    """A child may write into what it shares, but cannot cut it off under those who have mapped it."""
+    s = started(Stile(folder))
+    seen = {}
+    for fd in pathlib.Path(f"/proc/{s.p.pid}/fd").iterdir():
+        if os.readlink(fd).startswith("/memfd:stile-"):
+            with open(fd, "rb") as f:
+                seen[os.readlink(fd).split()[0].removeprefix("/memfd:stile-")] = fcntl.fcntl(f, fcntl.F_GET_SEALS)
+    assert {"usage", "logins", "standing", "crowd", "counters"} <= set(seen), seen
+    for name, seals in seen.items():
+        assert seals & fcntl.F_SEAL_SHRINK and seals & fcntl.F_SEAL_SEAL, name
+
+
 def test_another_account_does_all_the_work(folder, started):
     """Records, shipping by name, logins, reloads, a new log, a killed worker, a second start as root."""
     nobody = pwd.getpwnam("nobody")

@@ -121,6 +121,22 @@ static void a_cause_that_is_in_no_row_is_not_taken(void **state)
 	assert_false(ipc_from_child_ok(&m, true));
 }
 
+static void what_is_no_text_and_no_truth_is_not_taken(void **state)
+{
+	struct ipc_message m = {.type = IPC_FAILED};
+
+	(void)state;
+	memset(m.text, 'x', sizeof m.text);
+	assert_false(ipc_from_child_ok(&m, false));
+	m.text[sizeof m.text - 1] = 0;
+	assert_true(ipc_from_child_ok(&m, false));
+	memset(m.chain, 'x', sizeof m.chain);
+	assert_false(ipc_from_child_ok(&m, false));
+	m = (struct ipc_message){.type = IPC_SHIP};
+	memset(&m.ship.known, 2, 1);
+	assert_false(ipc_from_child_ok(&m, true));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -128,6 +144,7 @@ int main(void)
 		cmocka_unit_test(of_what_is_no_message_nothing_stays),
 		cmocka_unit_test(children_say_what_is_theirs),
 		cmocka_unit_test(a_cause_that_is_in_no_row_is_not_taken),
+		cmocka_unit_test(what_is_no_text_and_no_truth_is_not_taken),
 	};
 	return cmocka_run_group_tests(tests, open_pair, close_pair);
 }

@@ -1,7 +1,7 @@
 /* How people stand: days of any length, minutes that add up to no more than the clock, a full
  * table, workers as threads, and workers killed at any instruction. */
 #include "active.h"
-#include "standing.h"
+#include "standing_table.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -38,7 +38,7 @@ static struct standing *fresh(void)
 
 static void drop(struct standing *t)
 {
-	munmap(t, standing_size(WORKERS));
+	standing_close(t);
 }
 
 static struct local_day day_at(const char *zone, const char *when, int64_t *now_s)
@@ -655,9 +655,35 @@ static void workers_may_die_at_any_instruction(void **state)
 	drop(t);
 }
 
+/* Whoever took over a worker may write what he likes: the words that say how the table lies are not
+ * in it, a moment has its bound, and a lock that will be taken is nobody's. */
+static void what_others_write_leads_nobody_astray(void **state)
+{
+	struct standing *t = fresh();
+	int64_t now;
+	struct local_day day = any_day(&now);
+	struct standing_entry *e = standing_hold(t, 0, SPAN("p"), SPAN("r"), &day);
+	struct standing_figures f;
+	struct standing_ack ack;
+
+	(void)state;
+	assert_non_null(e);
+	memset(t->shared, 0xff, offsetof(struct standing_shared, set));
+	e->ack_at = e->ack_until = UINT64_MAX;
+	standing_figures(t, e, &day, &f);
+	standing_ack(e, &ack);
+	assert_int_equal(f.tunnels, 0);
+	assert_true(ack.at_s <= INT64_C(253402300799) && ack.until_s <= INT64_C(253402300799));
+	for (size_t i = 0; i < STANDING_SETS; i++)
+		t->shared->set[i].lock = UINT64_MAX / 2;
+	assert_non_null(standing_hold(t, 0, SPAN("another"), SPAN("r"), &day));
+	drop(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_others_write_leads_nobody_astray),
 		cmocka_unit_test(an_active_minute_each_minute_of_a_day),
 		cmocka_unit_test(sums_decide),
 		cmocka_unit_test(a_new_day_starts_anew_and_acks_stay),

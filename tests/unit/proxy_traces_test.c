@@ -181,7 +181,7 @@ static minutes replay(const char *scene, unsigned tabs, int part, bool one_rule)
 	m = marked(r.rule[0]);
 	if (tabs > 1)
 		assert_int_equal(marked(r.rule[1]), m);
-	munmap(p, size);
+	standing_close(r.t);
 	return m;
 }
 
