@@ -521,7 +521,7 @@ static void work(const struct crew *c, int round)
 {
 	char person[8], service[8], rule[8];
 	struct standing_use use;
-	struct standing_entry *e;
+	struct standing_entry *e = NULL;
 	uint64_t at;
 	size_t n;
 
@@ -529,7 +529,13 @@ static void work(const struct crew *c, int round)
 	snprintf(service, sizeof service, "s%d", round % 3);
 	snprintf(rule, sizeof rule, "r%d", round % 2);
 	use = use_of(person, service);
-	e = standing_hold(c->t, c->worker, span_str(person), span_str(rule), &c->day);
+	/* who is suspended in the middle of making an entry is waited for, but never for long */
+	for (int i = 0; i < 1000; i++) {
+		e = standing_hold(c->t, c->worker, span_str(person), span_str(rule), &c->day);
+		if (e)
+			break;
+		usleep(1000);
+	}
 	assert_non_null(e);
 	if (standing_open_tunnel(c->t, e, c->worker, 3)) {
 		standing_add(c->t, e, &use, 100, 1000, &c->day, c->now + round / 100);
