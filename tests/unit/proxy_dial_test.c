@@ -102,6 +102,23 @@ static void close_hole(struct hole *h)
 	close(h->listener);
 }
 
+/* A hole, and a listener at another address with the same port, which others may have taken there. */
+static int dig_beside(struct hole *h, const char *hole, const char *text, uint16_t *port)
+{
+	for (int i = 0; i < 20; i++) {
+		int listener;
+
+		*port = 0;
+		assert_true(dig(h, hole, port));
+		listener = listen_at(text, port, 16);
+		if (listener >= 0)
+			return listener;
+		close_hole(h);
+	}
+	fail_msg("no port is free at both addresses");
+	return -1;
+}
+
 static size_t open_files(void)
 {
 	size_t n = 0;
@@ -211,9 +228,7 @@ static void a_black_hole_costs_a_quarter_of_a_second(void **state)
 	struct result r;
 
 	(void)state;
-	assert_true(dig(&h, "127.0.0.2", &port));
-	listener = listen_at("127.0.0.1", &port, 16);
-	assert_true(listener >= 0);
+	listener = dig_beside(&h, "127.0.0.2", "127.0.0.1", &port);
 	r = dial(v, 2, port, 5000, &took);
 	assert_true(r.fd >= 0 && addr_eq(&r.addr, &v[1]));
 	assert_in_range(took, 240, 1000);
