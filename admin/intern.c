@@ -12,18 +12,35 @@ struct intern_block {
 	char bytes[];
 };
 
-/* Eight bytes at a time; high bits, which a product mixes best, come down to where slots are taken
- * from. */
+static uint64_t mix(uint64_t h, uint64_t word)
+{
+	h = (h ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+	return h ^ h >> 32;
+}
+
+static uint64_t word_at(const char *p)
+{
+	uint64_t word;
+	memcpy(&word, p, sizeof word);
+	return word;
+}
+
+/* Two lanes of eight bytes; high bits, which a product mixes best, come down to where slots are
+ * taken from. */
 static uint64_t hash_of(struct span s)
 {
-	uint64_t h = s.n;
-	for (size_t at = 0; at < s.n; at += 8) {
-		uint64_t word = 0;
-		memcpy(&word, s.p + at, s.n - at < 8 ? s.n - at : 8);
-		h = (h ^ word) * UINT64_C(0x9e3779b97f4a7c15);
-		h ^= h >> 32;
+	uint64_t h = s.n, g = 0, last = 0;
+	for (; s.n >= 16; s = span_of(s.p + 16, s.n - 16)) {
+		h = mix(h, word_at(s.p));
+		g = mix(g, word_at(s.p + 8));
 	}
-	return h;
+	if (s.n >= 8) {
+		h = mix(h, word_at(s.p));
+		s = span_of(s.p + 8, s.n - 8);
+	}
+	if (s.n)
+		memcpy(&last, s.p, s.n);
+	return mix(mix(h, g), last);
 }
 
 void intern_free(struct intern *p)

@@ -52,20 +52,33 @@ static void take(const struct reading *r, enum rollup_hash hash, struct span day
 	}
 }
 
+static bool ask_page(struct redis *r, const char *key, const char *cursor, struct err *e)
+{
+	const struct span argv[] = {
+		SPAN("HSCAN"), span_str(key), span_str(cursor), SPAN("COUNT"), SPAN(SCAN_COUNT)};
+	return redis_send(r, argv, sizeof argv / sizeof *argv, e) && redis_flush(r, e);
+}
+
+/* The next page is asked for before this one is counted, so that Redis does not wait for us. */
 static bool read_hash(const struct reading *r, enum rollup_hash hash, struct span node,
 	struct span day, struct err *e)
 {
 	char key[KEY_MAX], cursor[24] = "0";
+	bool more;
 	key_day(key, node, hash == ROLLUP_DAY ? "day" : "min", day);
 	tally_hash(r->t);
+	if (!ask_page(r->redis, key, cursor, e))
+		return false;
 	do {
-		const struct redis_reply *a = redis_words(
-			r->redis, e, "HSCAN", key, cursor, "COUNT", SCAN_COUNT, (char *)NULL);
+		const struct redis_reply *a = redis_receive(r->redis, e);
 		if (!a || a->type != REDIS_ARRAY || a->n != 2 || a->v[1].type != REDIS_ARRAY ||
 			!span_copy(a->v[0].str, cursor, sizeof cursor))
 			return reply_wrong(a, "HSCAN", e);
+		more = strcmp(cursor, "0") != 0;
+		if (more && !ask_page(r->redis, key, cursor, e))
+			return false;
 		take(r, hash, day, &a->v[1]);
-	} while (strcmp(cursor, "0") != 0);
+	} while (more);
 	return true;
 }
 

@@ -195,18 +195,13 @@ static void count(struct tally *t, struct tally_node *node, struct known *k, str
 static bool number(const char **p, const char *last, char end, uint64_t max, uint64_t *out)
 {
 	const char *c = *p;
-	uint64_t v = 0;
 
-	for (; c < last && *c >= '0' && *c <= '9'; c++) {
-		unsigned digit = (unsigned)(*c - '0');
-		if (v > (max - digit) / 10)
-			return false;
-		v = v * 10 + digit;
-	}
-	if (c == *p || (c < last ? *c != end : end != ' '))
+	while (c < last && *c >= '0' && *c <= '9')
+		c++;
+	if ((c < last ? *c != end : end != ' ') ||
+		!span_u64(span_of(*p, (size_t)(c - *p)), max, out))
 		return false;
 	*p = c < last ? c + 1 : c;
-	*out = v;
 	return true;
 }
 

@@ -270,7 +270,7 @@ static bool broken(struct redis *r, enum cause why)
 	return false;
 }
 
-static bool flush(struct redis *r, struct err *e)
+bool redis_flush(struct redis *r, struct err *e)
 {
 	enum cause why = CAUSE_NONE;
 	if (!wire_write(r->wire, r->out.p, r->out.n, deadline(r), &why, e))
@@ -307,7 +307,7 @@ bool redis_send(struct redis *r, const struct span *argv, size_t n, struct err *
 		err_set(e, "Redis: out of memory");
 		return broken(r, CAUSE_LOCAL);
 	}
-	return r->out.n < FLUSH_BYTES || flush(r, e);
+	return r->out.n < FLUSH_BYTES || redis_flush(r, e);
 }
 
 /* --- receiving -------------------------------------------------------------------------------- */
@@ -350,7 +350,7 @@ const struct redis_reply *redis_receive(struct redis *r, struct err *e)
 		err_set(e, "Redis: the connection is broken");
 		return NULL;
 	}
-	if (r->out.n && !flush(r, e))
+	if (r->out.n && !redis_flush(r, e))
 		return NULL;
 	const struct redis_reply *a = receive(r, e);
 	if (!a)

@@ -60,8 +60,11 @@ const struct redis_reply *redis_command(
 	struct redis *r, const struct span *argv, size_t n, struct err *e);
 /* Convenience: NULL-terminated list of strings. */
 const struct redis_reply *redis_words(struct redis *r, struct err *e, ...);
-/* Pipelining: any number of sends, then as many receives. */
+/* Pipelining: any number of sends, then as many receives. What was received stays valid until the
+ * next receive. */
 bool redis_send(struct redis *r, const struct span *argv, size_t n, struct err *e);
+/* What was sent goes out now: Redis works on it while we do something else. */
+bool redis_flush(struct redis *r, struct err *e);
 const struct redis_reply *redis_receive(struct redis *r, struct err *e);
 
 #endif

@@ -55,6 +55,9 @@ struct span span_cut(struct span *rest, char sep)
 	return head;
 }
 
+#define SURE_DIGITS 19 /* any so many fit */
+
+/* Each digit behind the first that might pass 2^64 is judged before it is taken. */
 bool span_u64(struct span s, uint64_t max, uint64_t *out)
 {
 	uint64_t v = 0;
@@ -64,10 +67,12 @@ bool span_u64(struct span s, uint64_t max, uint64_t *out)
 	for (size_t i = 0; i < s.n; i++) {
 		unsigned d = (unsigned char)s.p[i] - '0';
 
-		if (d > 9 || v > (max - d) / 10 || (v * 10 + d) > max || d > max)
+		if (d > 9 || (i >= SURE_DIGITS && v > (UINT64_MAX - d) / 10))
 			return false;
 		v = v * 10 + d;
 	}
+	if (v > max)
+		return false;
 	*out = v;
 	return true;
 }
