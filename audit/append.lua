@@ -87,20 +87,21 @@ if not id then
 	redis.call('SET', KEYS[1], node_id)
 end
 
-local listed = {}
-local function day_key(day, kind) -- and lists it in days, by which retention finds it
-	local key = KEYS[day * 3 + kind]
-	if not listed[key] then
-		listed[key] = true
-		redis.call('ZADD', KEYS[3], 0, string.match(key, '(%a+:[%d-]+)$'))
-	end
-	return key
+local call = redis.call
+local function keys_of(kind) -- by day; the first time lists it in days, by which retention finds it
+	return setmetatable({}, {__index = function(known, day)
+		local key = KEYS[day * 3 + kind]
+		call('ZADD', KEYS[3], 0, string.match(key, '(%a+:[%d-]+)$'))
+		known[day] = key
+		return key
+	end})
 end
+local log_key, day_key, min_key = keys_of(1), keys_of(2), keys_of(3)
 
-for i = 1, n do
-	local day, seq, hash, body = record(i)
+for at = HEAD + 1, HEAD + n * WIDTH, WIDTH do
+	local day = ARGV[at]
 	if day ~= '0' then
-		redis.call('XADD', day_key(day, 1), '*', 'c', chain, 's', seq, 'h', hash, 'b', body)
+		call('XADD', log_key[day], '*', 'c', chain, 's', ARGV[at + 1], 'h', ARGV[at + 2], 'b', ARGV[at + 3])
 	end
 end
 
@@ -109,15 +110,15 @@ for at = HEAD + n * WIDTH + 1, #ARGV, WIDTH do
 	local day, hash, field, value = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
 	if hash == 'day' then
 		-- refused where somebody else wrote a text there, or past 2^63: the records stay
-		local done = redis.pcall('HINCRBY', day_key(day, 2), field, value)
+		local done = redis.pcall('HINCRBY', day_key[day], field, value)
 		if type(done) == 'table' and done.err then
 			failed = failed + 1
 		end
 	else
-		local key = day_key(day, 3)
-		redis.call('HSET', key, field, (redis.call('HGET', key, field) or '') .. value)
+		local key = min_key[day]
+		call('HSET', key, field, (call('HGET', key, field) or '') .. value)
 	end
 end
 
-redis.call('HSET', KEYS[2], chain, last_text .. ':' .. last_hash)
+call('HSET', KEYS[2], chain, last_text .. ':' .. last_hash)
 return {'stored', last_text, last_hash, failed}
