@@ -268,6 +268,17 @@ static bool set_up(
 	return s->sharing && (share.alone || open_shipper(s, m, fds, e));
 }
 
+static void take_down(struct shipping *s)
+{
+	ship_free(s->shipper);
+	if (s->journal)
+		journal_close(s->journal, true);
+	sharing_free(s->sharing);
+	standing_close(s->standing);
+	bundle_unref(s->bundle);
+	credentials_free(s->credentials);
+}
+
 int shipping_main(void)
 {
 	struct shipping s = {0};
@@ -288,6 +299,7 @@ int shipping_main(void)
 		m = (struct ipc_message){.type = IPC_FAILED};
 		memcpy(m.text, e.text, sizeof m.text - 1);
 		ipc_send(IPC_CHILD_FD, &m, NULL, 0);
+		take_down(&s);
 		return 1;
 	}
 	fcntl(IPC_CHILD_FD, F_SETFL, O_NONBLOCK);
@@ -295,12 +307,6 @@ int shipping_main(void)
 	ipc_send(IPC_CHILD_FD, &m, NULL, 0);
 	while (serve(&s, sharing_step(s.sharing)))
 		;
-	ship_free(s.shipper);
-	if (s.journal)
-		journal_close(s.journal, true);
-	sharing_free(s.sharing);
-	standing_close(s.standing);
-	bundle_unref(s.bundle);
-	credentials_free(s.credentials);
+	take_down(&s);
 	return 0;
 }
