@@ -288,7 +288,8 @@ def test_metrics_equal_what_was_done(house):
     m, page = metrics(s)
     assert m["stile_tunnels_open"] == 0 and m['stile_ends_total{reason="done"}'] == 3
     assert m['stile_ends_total{reason="unreachable"}'] == 1
-    assert m["stile_verdict_seconds_count"] == 9 and m["stile_record_seconds_count"] == 5 and m["stile_connect_seconds_count"] == 5
+    assert m["stile_verdict_seconds_count"] == 9 and m["stile_record_seconds_count"] == 5
+    assert 3 <= m["stile_connect_seconds_count"] <= 5  # a worker dials an origin once for several clients
     assert 0 < m["stile_record_seconds_sum"] < 60
     assert m['stile_ship_state{state="off"}'] == 1 and m["stile_journal_backlog_bytes"] == m["stile_journal_bytes"] > 0
     assert abs(m["stile_start_time_seconds"] - time.time()) < 600
