@@ -53,12 +53,12 @@ class Room:
         d = self.folder
         script = f"""set -e
 mount -t tmpfs -o mode=755 room {d}
-mkdir {d}/upper {d}/work {d}/root
-mount -t overlay -o lowerdir={self.lower},upperdir={d}/upper,workdir={d}/work room {d}/root
-mount -t proc proc {d}/root/proc
-mount --rbind /dev {d}/root/dev
-mount -t tmpfs tmp {d}/root/tmp
-mount -t tmpfs run {d}/root/run
+mkdir {d}/upper {d}/work {d}/tree
+mount -t overlay -o lowerdir={self.lower},upperdir={d}/upper,workdir={d}/work room {d}/tree
+mount -t proc proc {d}/tree/proc
+mount --rbind /dev {d}/tree/dev
+mount -t tmpfs tmp {d}/tree/tmp
+mount -t tmpfs run {d}/tree/run
 ip link set lo up
 ip addr add {FACEBOOK}/32 dev lo
 touch {d}/ready
@@ -69,7 +69,7 @@ exec sleep infinity"""
         wait_for("the first process of the room", lambda: self.holder.p.poll() is not None or children.read_text().split())
         if self.holder.p.poll() is None:
             self.first = int(children.read_text().split()[0])
-            self.root = pathlib.Path(f"/proc/{self.first}/root{d}/root")
+            self.root = pathlib.Path(f"/proc/{self.first}/root{d}/tree")
             self.upper = pathlib.Path(f"/proc/{self.first}/root{d}/upper")
             wait_for("the room", lambda: self.holder.p.poll() is not None or (self.root.parent / "ready").exists())
         if self.holder.p.poll() is not None:
@@ -85,7 +85,7 @@ exec sleep infinity"""
 
     def inside(self, *argv, chroot=True):
         enter = ["nsenter", "-t", self.first, "-m", "-n", "-p", "--wd=/", "--"]
-        return enter + (["chroot", self.folder / "root"] if chroot else []) + list(argv)
+        return enter + (["chroot", self.folder / "tree"] if chroot else []) + list(argv)
 
     def run(self, *argv, check=True, env={}, **more):
         """A command in the room, with the environment of a plain login."""

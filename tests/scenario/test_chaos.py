@@ -3,6 +3,7 @@ content and the journal's disk is filled, while clients open tunnel after tunnel
 what Redis has in the end: each success once, and beside them no more than what was in flight when something died."""
 import collections, itertools, random, threading
 import pytest
+from disk import small_disk
 from harness import *
 
 TUNNELS = 20_000  # at least
@@ -23,12 +24,8 @@ rules = ( {{ name = "all"; to = [".example"]; action = "allow"; record = "host";
 @pytest.fixture
 def disk(folder):
     """A small disk of its own for the journal."""
-    d = folder / "disk"
-    d.mkdir()
-    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SPACE},mode=755", "none", d], capture_output=True).returncode:
-        pytest.skip("no disk can be mounted here")
-    yield d
-    subprocess.run(["umount", "-l", d], check=True)
+    with small_disk(folder, SPACE) as d:
+        yield d
 
 
 class Clients:

@@ -7,6 +7,7 @@ import shutil
 import time
 
 import pytest
+from disk import small_disk
 from harness import *
 from test_operations import House, metrics
 
@@ -118,16 +119,8 @@ def test_a_disk_that_is_slower_than_timeouts_record_loses_nothing(folder, starte
     assert "no-record" in [ends[i] for i in given] or [r for r in rs if r.get("reason") == "no-record"]
 
 
-def test_a_folder_that_is_read_only_is_told_at_the_start(folder, started):
-    if os.geteuid() != 0 or not shutil.which("mount"):
-        pytest.skip("mounting a small file system needs root")
-    d = folder / "disk"
-    d.mkdir()
-    if run("mount", "-t", "tmpfs", "-o", "size=4m,ro", "tmpfs", d, check=False).returncode:
-        pytest.skip("no file system can be mounted here")
-    try:
+def test_a_folder_that_is_read_only_is_told_at_the_start(folder):
+    with small_disk(folder, more=",ro") as d:
         s = Stile(folder, names=["a.example"], journal=d / "journal")
         r = run(PROXY, "-c", s.config, check=False, timeout=30)
         assert r.returncode == 1 and f"{d}/journal" in r.stderr and "Read-only file system" in r.stderr
-    finally:
-        run("umount", "-l", d, check=False)

@@ -1,6 +1,7 @@
 """What an administrator sees and does: every ctl command, metrics that equal what was done, break-glass, logs that machines read."""
 import stat, threading
 import pytest
+from disk import small_disk
 from harness import *
 
 HOSTS = ["www.facebook.com", "www.instagram.com", "news.example", "t.example"]
@@ -321,14 +322,8 @@ def test_figures_outlive_a_worker_and_what_is_open_does_not(folder, started):
 @pytest.fixture
 def disk(folder):
     """A file system of 4 MB; fill(disk) leaves no room on it until (disk / "filler") is gone."""
-    if os.geteuid() != 0 or not shutil.which("mount"):
-        pytest.skip("mounting a small file system needs root")
-    d = folder / "disk"
-    d.mkdir()
-    if run("mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", d, check=False).returncode:
-        pytest.skip("no file system can be mounted here")
-    yield d
-    run("umount", "-l", d, check=False)
+    with small_disk(folder) as d:
+        yield d
 
 
 def fill(disk):
