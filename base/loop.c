@@ -12,7 +12,6 @@
 #include <event2/event_struct.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/queue.h>
 #include <unistd.h>
 
 static_assert(sizeof(struct event) <= LOOP_EV_SIZE, "loop_ev holds an event");
@@ -222,6 +221,14 @@ static void tell(struct loop *l, const struct epoll_event *e)
 		w->fn((int)fd, loop_events(e->events), w->arg);
 }
 
+/* Behind timers and whatever else is due. */
+static void go_on_next_turn(struct loop *l)
+{
+	static const struct timeval at_once = {0};
+
+	event_add(&l->more, &at_once);
+}
+
 static void tell_patient(struct loop *l)
 {
 	struct loop_watch *w = TAILQ_FIRST(&l->patient);
@@ -244,10 +251,9 @@ static void fetch(struct loop *l)
 }
 
 /* The rest of the turn, if loop_stop has cut it short, and the other patient ones come with the
- * next one, behind timers and whatever else is due: an edge is told once. */
+ * next one: an edge is told once. */
 static void on_told(int fd, short what, void *arg)
 {
-	static const struct timeval at_once = {0};
 	struct loop *l = arg;
 
 	(void)fd, (void)what;
@@ -258,7 +264,7 @@ static void on_told(int fd, short what, void *arg)
 	if (!event_base_got_break(l->base))
 		tell_patient(l);
 	if (l->at < l->n || !TAILQ_EMPTY(&l->patient))
-		event_add(&l->more, &at_once);
+		go_on_next_turn(l);
 }
 
 static bool make_room(struct loop *l, int fd)
@@ -312,10 +318,8 @@ void loop_watch_again(struct loop *l, const struct loop_watch *w, uint8_t what)
 
 void loop_watch_later(struct loop *l, struct loop_watch *w, uint8_t what)
 {
-	static const struct timeval at_once = {0};
-
 	enqueue(l, w, what);
-	event_add(&l->more, &at_once);
+	go_on_next_turn(l);
 }
 
 void loop_watch_move(

@@ -11,8 +11,8 @@
 #include <stdalign.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <sys/queue.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 struct loop;
 

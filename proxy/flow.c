@@ -106,6 +106,14 @@ static enum flow_answer source_ended(struct flow *f)
 	return FLOW_ENDED;
 }
 
+/* What reading nothing means: the end, nothing now, or a failure. */
+static enum flow_answer nothing_came(struct flow *f, ssize_t n)
+{
+	if (n == 0)
+		return source_ended(f);
+	return n == ENDPOINT_AGAIN ? FLOW_WAIT : FLOW_SOURCE;
+}
+
 /* How much may be read: never past a body of known length, so that what follows it stays in the
  * socket. */
 static size_t wanted(const struct flow *f)
@@ -146,12 +154,8 @@ static enum flow_answer piece(struct conn *c, struct flow *f, size_t *moved)
 		return f->paused ? FLOW_WAIT : FLOW_MEMORY;
 	n = endpoint_read(c, f->from, p, ask);
 	pace_moved(c, f, ask, n > 0 ? (size_t)n : 0);
-	if (n == ENDPOINT_AGAIN)
-		return FLOW_WAIT;
-	if (n == ENDPOINT_FAILED)
-		return FLOW_SOURCE;
-	if (n == 0)
-		return source_ended(f);
+	if (n <= 0)
+		return nothing_came(f, n);
 	used = (size_t)n;
 	if (f->body && !follow(f, p, (size_t)n, &used, &rest, &behind))
 		return FLOW_BAD;
@@ -183,14 +187,10 @@ static enum flow_answer pipe_piece(struct conn *c, struct flow *f, struct pipe *
 {
 	ssize_t n = endpoint_fill(c, f->from, p->in, FLOW_BUFFER);
 
-	if (n <= 0)
+	if (n <= 0) {
 		pipes_take_back(p, true);
-	if (n == ENDPOINT_AGAIN)
-		return FLOW_WAIT;
-	if (n == ENDPOINT_FAILED)
-		return FLOW_SOURCE;
-	if (n == 0)
-		return source_ended(f);
+		return nothing_came(f, n);
+	}
 	f->pipe = p;
 	f->piped = true;
 	f->at = 0, f->n = (uint32_t)n;
