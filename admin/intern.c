@@ -54,11 +54,18 @@ void intern_free(struct intern *p)
 	*p = (struct intern){0};
 }
 
-/* Where the string stands, or the free place where it would. */
-static size_t place_of(const struct intern *p, struct span s)
+static uint32_t tag_of(uint64_t hash)
 {
-	size_t i = hash_of(s) & (p->slots - 1);
-	while (p->slot[i] && !span_eq(p->v[p->slot[i] - 1], s))
+	return (uint32_t)(hash >> 32);
+}
+
+/* Where the string stands, or the free place where it would. Others of another hash are told apart
+ * without a look at their bytes, which lie far away. */
+static size_t place_of(const struct intern *p, struct span s, uint64_t hash)
+{
+	size_t i = hash & (p->slots - 1);
+	while (p->slot[i].id1 &&
+		(p->slot[i].tag != tag_of(hash) || !span_eq(p->v[p->slot[i].id1 - 1], s)))
 		i = (i + 1) & (p->slots - 1);
 	return i;
 }
@@ -66,13 +73,16 @@ static size_t place_of(const struct intern *p, struct span s)
 static bool grow_slots(struct intern *p)
 {
 	size_t want = p->slots ? p->slots * 2 : SLOTS_FIRST;
-	uint32_t *old = p->slot, *fresh = calloc(want, sizeof *fresh);
+	struct intern_slot *old = p->slot, *fresh = calloc(want, sizeof *fresh);
 	if (!fresh)
 		return false;
 	p->slot = fresh;
 	p->slots = want;
-	for (size_t i = 0; i < p->n; i++)
-		p->slot[place_of(p, p->v[i])] = (uint32_t)i + 1;
+	for (size_t i = 0; i < p->n; i++) {
+		const uint64_t hash = hash_of(p->v[i]);
+		p->slot[place_of(p, p->v[i], hash)] =
+			(struct intern_slot){(uint32_t)i + 1, tag_of(hash)};
+	}
 	free(old);
 	return true;
 }
@@ -108,7 +118,7 @@ static const char *keep(struct intern *p, struct span s)
 
 uint32_t intern_find(const struct intern *p, struct span s)
 {
-	uint32_t at = p->slots ? p->slot[place_of(p, s)] : 0;
+	uint32_t at = p->slots ? p->slot[place_of(p, s, hash_of(s))].id1 : 0;
 	return at ? at - 1 : INTERN_NONE;
 }
 
@@ -116,15 +126,16 @@ uint32_t intern_id(struct intern *p, struct span s)
 {
 	if (p->n * 2 >= p->slots && !grow_slots(p))
 		return INTERN_NONE;
-	size_t i = place_of(p, s);
-	if (p->slot[i])
-		return p->slot[i] - 1;
+	const uint64_t hash = hash_of(s);
+	size_t i = place_of(p, s, hash);
+	if (p->slot[i].id1)
+		return p->slot[i].id1 - 1;
 	if (p->n == p->cap && !grow_list(p))
 		return INTERN_NONE;
 	const char *bytes = p->n < INTERN_NONE - 1 ? keep(p, s) : NULL;
 	if (!bytes)
 		return INTERN_NONE;
 	p->v[p->n++] = span_of(bytes, s.n);
-	p->slot[i] = (uint32_t)p->n;
-	return p->slot[i] - 1;
+	p->slot[i] = (struct intern_slot){(uint32_t)p->n, tag_of(hash)};
+	return (uint32_t)p->n - 1;
 }

@@ -7,8 +7,10 @@
 struct intern {
 	struct span *v; /* v[id]; the bytes live as long as the pool */
 	size_t n, cap;
-	uint32_t *slot; /* open addressing: id + 1, or 0 */
-	size_t slots;	/* a power of two */
+	struct intern_slot {
+		uint32_t id1, tag; /* id + 1, or 0: free; the hash's upper half */
+	} * slot;		   /* open addressing */
+	size_t slots;		   /* a power of two */
 	struct intern_block *blocks;
 };
 

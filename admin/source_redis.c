@@ -1,8 +1,10 @@
 /*
- * Redis as a source: the nodes, and for each node and day the two hashes of rollup.h. Hashes are
- * scanned, not fetched whole, so that neither side holds a large one at once; a scan may give a
- * field twice, which the tally is told. Raw records, where they are wanted, are in a stream
- * per node and day, read in pages.
+ * Redis as a source: the nodes, and for each node and day the two hashes of rollup.h. A hash of
+ * usual size is fetched whole, which costs Redis half of what a scan does and nobody else more than
+ * some milliseconds; its fields are counted as they come, so neither side of us holds it. Larger
+ * ones are scanned; a scan may give a field twice, which the tally is told. Raw records, where they
+ * are wanted, are in a stream per node and day, read in pages. What comes next is asked for before
+ * this is counted, so that Redis and we work at once.
  */
 #include "source.h"
 
@@ -13,16 +15,35 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define SCAN_COUNT "1000"
-#define PAGE_COUNT "1000" /* records of a stream at once */
+#define SCAN_COUNT    "1000"
+#define PAGE_COUNT    "1000" /* records of a stream at once */
+#define WHOLE_COUNTS  16384  /* fields: a larger hash of counters is scanned */
+#define WHOLE_MINUTES 4096   /* the same of minutes, whose values are long */
+#define LENGTHS	      1024   /* asked for at once */
+#define AHEAD	      3	     /* keys asked for and not read */
+
+/* All that is read has a number: the parts of the first node on the first day, of the next node, …
+ */
+enum part { PART_COUNTS, PART_MINUTES, PART_RECORDS, PARTS };
+
+/* How it is read. */
+enum way { WAY_NONE, WAY_WHOLE, WAY_SCAN, WAY_PAGES };
 
 struct reading {
 	struct redis *redis;
 	struct tally *t;
 	const struct raw_taker *raw; /* or NULL */
 	struct record_decoder *decoder;
-	size_t node;
+	struct intern nodes;
 	bool progress;
+	unsigned char *way; /* by number, an enum way */
+	size_t n, next;	    /* how many; the first that was not asked for */
+	size_t asked[AHEAD];
+	unsigned nasked;
+	/* what is read now */
+	size_t node, day_number;
+	enum rollup_hash hash;
+	char day[11];
 };
 
 static bool reply_wrong(const struct redis_reply *a, const char *what, struct err *e)
@@ -37,47 +58,111 @@ static bool reply_wrong(const struct redis_reply *a, const char *what, struct er
 	return false; /* no answer: *e is set already */
 }
 
+/* --- asking ----------------------------------------------------------------------------------- */
+
+static enum part part_of(size_t number)
+{
+	return (enum part)(number % PARTS);
+}
+
+static size_t node_of(const struct reading *r, size_t number)
+{
+	return number / PARTS % r->nodes.n;
+}
+
+static size_t day_of(const struct reading *r, size_t number)
+{
+	return number / PARTS / r->nodes.n;
+}
+
+static void key_of(const struct reading *r, size_t number, char key[KEY_MAX])
+{
+	static const char *const what[PARTS] = {"day", "min", "log"};
+	char day[11];
+	period_day(tally_period(r->t), day_of(r, number), day);
+	key_day(key, r->nodes.v[node_of(r, number)], what[part_of(number)], span_str(day));
+}
+
+/* From the beginning where `from` is NULL, else the next page. */
+static bool ask(const struct reading *r, size_t number, const char *from, struct err *e)
+{
+	char key[KEY_MAX];
+	key_of(r, number, key);
+	const struct span whole[] = {SPAN("HGETALL"), span_str(key)};
+	const struct span scan[] = {SPAN("HSCAN"), span_str(key), span_str(from ? from : "0"),
+		SPAN("COUNT"), SPAN(SCAN_COUNT)};
+	const struct span page[] = {SPAN("XRANGE"), span_str(key), span_str(from ? from : "-"),
+		SPAN("+"), SPAN("COUNT"), SPAN(PAGE_COUNT)};
+	if (r->way[number] == WAY_WHOLE)
+		return redis_send(r->redis, whole, sizeof whole / sizeof *whole, e);
+	if (r->way[number] == WAY_SCAN)
+		return redis_send(r->redis, scan, sizeof scan / sizeof *scan, e);
+	return redis_send(r->redis, page, sizeof page / sizeof *page, e);
+}
+
+/* Answers come in the order of the questions: nothing is asked for behind what may have pages. */
+static bool ask_ahead(struct reading *r, struct err *e)
+{
+	while (r->nasked < AHEAD && (!r->nasked || r->way[r->asked[r->nasked - 1]] == WAY_WHOLE)) {
+		while (r->next < r->n && r->way[r->next] == WAY_NONE)
+			r->next++;
+		if (r->next == r->n)
+			break;
+		if (!ask(r, r->next, NULL, e))
+			return false;
+		r->asked[r->nasked++] = r->next++;
+	}
+	return redis_flush(r->redis, e);
+}
+
+static bool ask_page(struct reading *r, const char *from, struct err *e)
+{
+	return ask(r, r->asked[0], from, e) && redis_flush(r->redis, e);
+}
+
+/* The first was answered to its end. */
+static bool ask_next(struct reading *r, struct err *e)
+{
+	r->nasked--;
+	memmove(r->asked, r->asked + 1, r->nasked * sizeof *r->asked);
+	return ask_ahead(r, e);
+}
+
 /* --- one hash --------------------------------------------------------------------------------- */
 
-static void take(const struct reading *r, enum rollup_hash hash, struct span day,
-	const struct redis_reply *pairs)
+static void take(void *arg, struct span field, struct span value)
 {
-	for (size_t i = 0; i + 1 < pairs->n; i += 2) {
-		struct span field = pairs->v[i].str, value = pairs->v[i + 1].str;
-		uint64_t add = 0;
-		if (hash == ROLLUP_DAY && !span_u64(value, UINT64_MAX, &add))
-			tally_bad(r->t, 1);
-		else
-			tally_add(r->t, r->node, hash, day, field, add, value);
-	}
+	const struct reading *r = arg;
+	uint64_t add = 0;
+	if (r->hash == ROLLUP_DAY && !span_u64(value, UINT64_MAX, &add))
+		tally_bad(r->t, 1);
+	else
+		tally_add(r->t, r->node, r->hash, span_str(r->day), field, add, value);
 }
 
-static bool ask_page(struct redis *r, const char *key, const char *cursor, struct err *e)
+static bool read_whole(struct reading *r, struct err *e)
 {
-	const struct span argv[] = {
-		SPAN("HSCAN"), span_str(key), span_str(cursor), SPAN("COUNT"), SPAN(SCAN_COUNT)};
-	return redis_send(r, argv, sizeof argv / sizeof *argv, e) && redis_flush(r, e);
+	const struct redis_reply *a = redis_receive_pairs(r->redis, take, r, e);
+	if (!a || a->type != REDIS_ARRAY)
+		return reply_wrong(a, "HGETALL", e);
+	return ask_next(r, e);
 }
 
-/* The next page is asked for before this one is counted, so that Redis does not wait for us. */
-static bool read_hash(const struct reading *r, enum rollup_hash hash, struct span node,
-	struct span day, struct err *e)
+static bool read_scan(struct reading *r, struct err *e)
 {
-	char key[KEY_MAX], cursor[24] = "0";
+	char cursor[24];
 	bool more;
-	key_day(key, node, hash == ROLLUP_DAY ? "day" : "min", day);
-	tally_hash(r->t);
-	if (!ask_page(r->redis, key, cursor, e))
-		return false;
 	do {
 		const struct redis_reply *a = redis_receive(r->redis, e);
 		if (!a || a->type != REDIS_ARRAY || a->n != 2 || a->v[1].type != REDIS_ARRAY ||
 			!span_copy(a->v[0].str, cursor, sizeof cursor))
 			return reply_wrong(a, "HSCAN", e);
 		more = strcmp(cursor, "0") != 0;
-		if (more && !ask_page(r->redis, key, cursor, e))
+		if (!(more ? ask_page(r, cursor, e) : ask_next(r, e)))
 			return false;
-		take(r, hash, day, &a->v[1]);
+		const struct redis_reply *pairs = &a->v[1];
+		for (size_t i = 0; i + 1 < pairs->n; i += 2)
+			take(r, pairs->v[i].str, pairs->v[i + 1].str);
 	} while (more);
 	return true;
 }
@@ -118,49 +203,132 @@ static bool page_next(const struct redis_reply *a, char *from, size_t cap)
 	       span_copy(last->v[0].str, from + 1, cap - 1);
 }
 
-static bool read_stream(const struct reading *r, struct span node, struct span day, struct err *e)
+static bool read_pages(struct reading *r, struct err *e)
 {
-	char key[KEY_MAX], from[64] = "-";
-	key_day(key, node, "log", day);
-	for (;;) {
-		const struct redis_reply *a = redis_words(
-			r->redis, e, "XRANGE", key, from, "+", "COUNT", PAGE_COUNT, (char *)NULL);
-		if (!a || a->type != REDIS_ARRAY)
+	char from[64];
+	bool more;
+	do {
+		const struct redis_reply *a = redis_receive(r->redis, e);
+		if (!a || a->type != REDIS_ARRAY || (a->n > 0 && !page_next(a, from, sizeof from)))
 			return reply_wrong(a, "XRANGE", e);
-		if (a->n == 0)
-			return true;
-		tally_raw_day(r->t, r->node, day);
+		more = a->n > 0;
+		if (!(more ? ask_page(r, from, e) : ask_next(r, e)))
+			return false;
+		if (more)
+			tally_raw_day(r->t, r->node, span_str(r->day));
 		for (size_t i = 0; i < a->n; i++)
 			take_entry(r, &a->v[i]);
-		if (!page_next(a, from, sizeof from))
-			return reply_wrong(a, "XRANGE", e);
+	} while (more);
+	return true;
+}
+
+/* --- lengths ---------------------------------------------------------------------------------- */
+
+static bool is_hash(size_t number)
+{
+	return part_of(number) != PART_RECORDS;
+}
+
+static enum way way_by_length(enum part part, int64_t fields)
+{
+	if (fields == 0)
+		return WAY_NONE;
+	return fields <= (part == PART_COUNTS ? WHOLE_COUNTS : WHOLE_MINUTES) ? WAY_WHOLE
+									      : WAY_SCAN;
+}
+
+static bool send_lengths(const struct reading *r, size_t from, size_t to, struct err *e)
+{
+	for (size_t i = from; i < to; i++) {
+		char key[KEY_MAX];
+		key_of(r, i, key);
+		const struct span argv[] = {SPAN("HLEN"), span_str(key)};
+		if (is_hash(i) && !redis_send(r->redis, argv, 2, e))
+			return false;
 	}
+	return true;
+}
+
+/* *refused: this user may not ask. */
+static bool hear_lengths(struct reading *r, size_t from, size_t to, bool *refused, struct err *e)
+{
+	for (size_t i = from; i < to; i++) {
+		if (!is_hash(i))
+			continue;
+		const struct redis_reply *a = redis_receive(r->redis, e);
+		if (a && a->type == REDIS_ERROR && cause_of_answer(a->str) == CAUSE_ACL)
+			*refused = true;
+		else if (a && a->type == REDIS_INT)
+			r->way[i] = (unsigned char)way_by_length(part_of(i), a->num);
+		else
+			return reply_wrong(a, "HLEN", e);
+	}
+	return true;
+}
+
+/* A user of Redis made for an earlier version may scan, but not ask for lengths nor fetch hashes
+ * whole. The first day of the first node tells, so that Redis need not refuse, and log, it more
+ * than once or twice. */
+static bool find_ways(struct reading *r, struct err *e)
+{
+	bool refused = false;
+	for (size_t from = 0, to; from < r->n && !refused; from = to) {
+		to = from ? from + LENGTHS : PARTS;
+		to = to < r->n ? to : r->n;
+		if (!send_lengths(r, from, to, e) || !hear_lengths(r, from, to, &refused, e))
+			return false;
+	}
+	for (size_t i = 0; i < r->n; i++)
+		if (!is_hash(i))
+			r->way[i] = r->raw ? WAY_PAGES : WAY_NONE;
+		else if (refused)
+			r->way[i] = WAY_SCAN;
+	return true;
 }
 
 /* --- nodes and days --------------------------------------------------------------------------- */
 
-static bool read_node_day(struct reading *r, struct span node, struct span day, struct err *e)
+/* A day of all nodes after the other, so that its minutes are complete and need not wait. */
+static void begin(struct reading *r, size_t number)
 {
-	return read_hash(r, ROLLUP_DAY, node, day, e) && read_hash(r, ROLLUP_MIN, node, day, e) &&
-	       (!r->raw || read_stream(r, node, day, e));
+	if (!r->day[0] || r->day_number != day_of(r, number)) {
+		if (r->day[0])
+			tally_day_done(r->t, span_str(r->day));
+		r->day_number = day_of(r, number);
+		period_day(tally_period(r->t), r->day_number, r->day);
+		if (r->progress)
+			fprintf(stderr, "\rreading %s", r->day);
+	}
+	r->node = node_of(r, number);
+	r->hash = part_of(number) == PART_COUNTS ? ROLLUP_DAY : ROLLUP_MIN;
+	if (is_hash(number))
+		tally_hash(r->t);
 }
 
-/* A day of all nodes after the other, so that its minutes are complete and need not wait. */
-static bool read_days(struct reading *r, const struct intern *nodes, struct err *e)
+static bool read_one(struct reading *r, struct err *e)
 {
-	const struct period *p = tally_period(r->t);
-	for (size_t i = 0; i < p->days; i++) {
-		char day[11];
-		period_day(p, i, day);
-		if (r->progress)
-			fprintf(stderr, "\rreading %s", day);
-		for (r->node = 0; r->node < nodes->n; r->node++)
-			if (!read_node_day(r, nodes->v[r->node], span_str(day), e))
-				return false;
-		tally_day_done(r->t, span_str(day));
+	static bool (*const read[])(struct reading * r, struct err * e) = {
+		[WAY_WHOLE] = read_whole, [WAY_SCAN] = read_scan, [WAY_PAGES] = read_pages};
+	begin(r, r->asked[0]);
+	return read[r->way[r->asked[0]]](r, e);
+}
+
+static bool read_days(struct reading *r, struct err *e)
+{
+	r->n = tally_period(r->t)->days * r->nodes.n * PARTS;
+	r->way = calloc(r->n ? r->n : 1, sizeof *r->way);
+	if (!r->way)
+		return err_set(e, "out of memory");
+	if (!find_ways(r, e) || !ask_ahead(r, e))
+		return false;
+	while (r->nasked) {
+		if (!read_one(r, e))
+			return false;
 		if (tally_failed(r->t))
 			return err_set(e, "out of memory");
 	}
+	if (r->day[0])
+		tally_day_done(r->t, span_str(r->day));
 	return true;
 }
 
@@ -172,8 +340,9 @@ static int by_text(const void *a, const void *b)
 }
 
 /* Names are copied: an answer lives only until the next command. */
-static bool list_nodes(const struct reading *r, struct intern *names, struct err *e)
+static bool list_nodes(struct reading *r, struct err *e)
 {
+	struct intern *names = &r->nodes;
 	const struct redis_reply *a = redis_words(r->redis, e, "SMEMBERS", KEY_NODES, (char *)NULL);
 	if (!a || a->type != REDIS_ARRAY)
 		return reply_wrong(a, "SMEMBERS", e);
@@ -189,12 +358,12 @@ static bool list_nodes(const struct reading *r, struct intern *names, struct err
 
 static bool read_all(struct reading *r, struct err *e)
 {
-	struct intern names = {0};
-	bool ok = list_nodes(r, &names, e);
-	for (size_t i = 0; ok && i < names.n; i++)
-		tally_node_open(r->t, names.v[i]);
-	ok = ok && read_days(r, &names, e);
-	intern_free(&names);
+	bool ok = list_nodes(r, e);
+	for (size_t i = 0; ok && i < r->nodes.n; i++)
+		tally_node_open(r->t, r->nodes.v[i]);
+	ok = ok && read_days(r, e);
+	free(r->way);
+	intern_free(&r->nodes);
 	if (r->progress)
 		fputs("\r\033[K", stderr);
 	return ok;

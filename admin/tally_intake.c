@@ -195,12 +195,16 @@ static void count(struct tally *t, struct tally_node *node, struct known *k, str
 static bool number(const char **p, const char *last, char end, uint64_t max, uint64_t *out)
 {
 	const char *c = *p;
+	uint64_t v = 0;
 
-	while (c < last && *c >= '0' && *c <= '9')
-		c++;
-	if ((c < last ? *c != end : end != ' ') ||
-		!span_u64(span_of(*p, (size_t)(c - *p)), max, out))
+	for (; c < last && *c >= '0' && *c <= '9'; c++) {
+		if (v > max / 10) /* max is 2^63-1 at most, so that no step overflows */
+			return false;
+		v = v * 10 + (uint64_t)(*c - '0');
+	}
+	if (c == *p || v > max || (c < last ? *c != end : end != ' '))
 		return false;
+	*out = v;
 	*p = c < last ? c + 1 : c;
 	return true;
 }

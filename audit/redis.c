@@ -327,10 +327,12 @@ static bool feed(struct redis *r, uint64_t until, struct err *e)
 	return answers_feed(r->answers, mem, n, e) || broken(r, CAUSE_PROTOCOL);
 }
 
+/* Each pair that was given is a new beginning. */
 static const struct redis_reply *receive(struct redis *r, struct err *e)
 {
 	const struct redis_reply *whole;
-	const uint64_t until = deadline(r);
+	uint64_t until = deadline(r);
+	size_t given = answers_given(r->answers);
 	for (;;) {
 		if (!answers_next(r->answers, &whole, e)) {
 			broken(r, CAUSE_PROTOCOL);
@@ -338,6 +340,11 @@ static const struct redis_reply *receive(struct redis *r, struct err *e)
 		}
 		if (whole)
 			return whole;
+		if (given != answers_given(r->answers)) {
+			given = answers_given(r->answers);
+			r->fed = 0;
+			until = deadline(r);
+		}
 		if (!feed(r, until, e))
 			return NULL;
 	}
@@ -357,6 +364,15 @@ const struct redis_reply *redis_receive(struct redis *r, struct err *e)
 		return NULL;
 	r->fed = 0;
 	r->why = a->type == REDIS_ERROR ? cause_of_answer(a->str) : CAUSE_NONE;
+	return a;
+}
+
+const struct redis_reply *redis_receive_pairs(
+	struct redis *r, redis_pair_fn *fn, void *arg, struct err *e)
+{
+	answers_pairs(r->answers, fn, arg);
+	const struct redis_reply *a = redis_receive(r, e);
+	answers_pairs(r->answers, NULL, NULL);
 	return a;
 }
 

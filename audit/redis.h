@@ -66,5 +66,12 @@ bool redis_send(struct redis *r, const struct span *argv, size_t n, struct err *
 /* What was sent goes out now: Redis works on it while we do something else. */
 bool redis_flush(struct redis *r, struct err *e);
 const struct redis_reply *redis_receive(struct redis *r, struct err *e);
+/* The same for an array of pairs of strings, as HGETALL answers: each pair is given as soon as it
+ * is there, its spans live as long as the call; the answer has no elements, only their number `n`.
+ * Nothing is kept, so time-out and length hold for each piece that comes and not for all. NULL with
+ * *e: pairs may have been given before. */
+typedef void redis_pair_fn(void *arg, struct span name, struct span value);
+const struct redis_reply *redis_receive_pairs(
+	struct redis *r, redis_pair_fn *fn, void *arg, struct err *e);
 
 #endif

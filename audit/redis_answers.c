@@ -1,6 +1,8 @@
 /* hiredis calls for each element of an answer what it finds; nothing is allocated for one alone. */
 #include "redis_answers.h"
 
+#include "buf.h"
+
 #include <hiredis/hiredis.h>
 #include <stdlib.h>
 
@@ -25,6 +27,14 @@ struct answers {
 	redisReplyObjectFunctions fn;
 	struct block *first, *at; /* those behind `at` are empty */
 	bool begun;		  /* the blocks hold some of an answer that is not whole yet */
+	struct pairs {
+		redis_pair_fn *fn; /* NULL: the answer is kept */
+		void *arg;
+		struct buf name; /* of the pair whose value has not come */
+		size_t given;
+		bool odd; /* it holds what is no string, or half a pair */
+		struct redis_reply passed;
+	} pairs;
 };
 
 /* --- memory ----------------------------------------------------------------------------------- */
@@ -75,10 +85,15 @@ static void give_back(struct answers *a, unsigned kept)
 
 /* --- elements --------------------------------------------------------------------------------- */
 
-/* Elements of an array stand side by side. */
+/* Elements of an array stand side by side; those that are given in pairs stand nowhere. */
 static struct redis_reply *place(const redisReadTask *task, enum redis_type type)
 {
+	struct pairs *p = &((struct answers *)task->privdata)->pairs;
 	struct redis_reply *out;
+	if (task->parent && p->fn) {
+		p->odd = true;
+		return &p->passed;
+	}
 	if (task->parent)
 		out = &((struct redis_reply *)task->parent->obj)->v[task->idx];
 	else if (!(out = take(task->privdata, sizeof *out)))
@@ -87,9 +102,25 @@ static struct redis_reply *place(const redisReadTask *task, enum redis_type type
 	return out;
 }
 
+/* The bytes of a name may move before its value comes, so it is copied. NULL: no memory. */
+static void *give(struct pairs *p, int at, struct span s)
+{
+	if (at % 2 == 0) {
+		buf_reset(&p->name);
+		buf_span(&p->name, s);
+		return p->name.failed ? NULL : &p->passed;
+	}
+	p->fn(p->arg, buf_spanof(&p->name), s);
+	p->given++;
+	return &p->passed;
+}
+
 static void *take_string(const redisReadTask *task, char *s, size_t n)
 {
 	const bool error = task->type == REDIS_REPLY_ERROR;
+	struct pairs *p = &((struct answers *)task->privdata)->pairs;
+	if (p->fn && task->parent && !task->parent->parent && !error && !p->odd)
+		return give(p, task->idx, span_of(s, n));
 	struct redis_reply *out = place(task, error ? REDIS_ERROR : REDIS_STRING);
 	char *copy = out ? take(task->privdata, n + 1) : NULL;
 	if (!copy)
@@ -105,9 +136,13 @@ static void *take_array(const redisReadTask *task, array_count n)
 {
 	if (n < 0 || (size_t)n > REDIS_REPLY_ELEMENTS)
 		return NULL;
+	struct pairs *p = &((struct answers *)task->privdata)->pairs;
 	struct redis_reply *out = place(task, REDIS_ARRAY);
-	if (!out || !(out->v = take(task->privdata, (size_t)n * sizeof *out->v)))
+	if (!out || out == &p->passed)
+		return out;
+	if (!p->fn && !(out->v = take(task->privdata, (size_t)n * sizeof *out->v)))
 		return NULL;
+	p->odd = n % 2 != 0;
 	out->n = (size_t)n;
 	return out;
 }
@@ -175,6 +210,7 @@ void answers_free(struct answers *a)
 		return;
 	redisReaderFree(a->reader);
 	give_back(a, 0);
+	buf_free(&a->pairs.name);
 	free(a);
 }
 
@@ -182,6 +218,17 @@ bool answers_feed(struct answers *a, const void *p, size_t n, struct err *e)
 {
 	return redisReaderFeed(a->reader, p, n) == REDIS_OK ||
 	       err_set(e, "Redis: %s", a->reader->errstr);
+}
+
+void answers_pairs(struct answers *a, redis_pair_fn *fn, void *arg)
+{
+	struct buf name = a->pairs.name;
+	a->pairs = (struct pairs){.fn = fn, .arg = arg, .name = name};
+}
+
+size_t answers_given(const struct answers *a)
+{
+	return a->pairs.given;
 }
 
 void answers_drop(struct answers *a)
@@ -196,6 +243,8 @@ bool answers_next(struct answers *a, const struct redis_reply **out, struct err 
 	answers_drop(a);
 	if (redisReaderGetReply(a->reader, &whole) != REDIS_OK)
 		return err_set(e, "Redis: not understood: %s", a->reader->errstr);
+	if (a->pairs.fn && a->pairs.odd)
+		return err_set(e, "Redis: not understood: no pairs of strings");
 	a->begun = !whole;
 	*out = whole;
 	return true;

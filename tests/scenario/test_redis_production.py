@@ -120,6 +120,8 @@ def test_the_printed_lines_are_enough_for_proxy_report_and_auditor(tmp_path, kee
     assert run(REPORT, "summary", "--redis", office.url, "--redis-user", "stile-report", "--redis-password-file", tmp_path / "passwords/report",
                "--redis-ca", office.ca, "--json", "--from", DAY).stdout.count("accesses") == said.count("accesses")
     assert run(REPORT, "denied", "-c", report, "--from", DAY, check=False).returncode == 0
+    used = office.cli("info", "commandstats").stdout  # nothing was refused, for which reports would scan
+    assert "cmdstat_hgetall:" in used and re.search(r"cmdstat_hlen:.*rejected_calls=0,", used), used
 
     log, tips = f"stile:{{test}}:log:{DAY}", "stile:{test}:tips"
     assert "c" in office.as_role("auditor", "xrange", log, "-", "+", "count", 1)

@@ -259,6 +259,74 @@ static void one_deadline_bounds_many_commands(void **state)
 	redis_free(r);
 }
 
+/* What was given: how many pairs, and their bytes in an order-bound sum. */
+struct given {
+	size_t pairs, bytes;
+	uint32_t sum;
+};
+
+static void give_sum(struct given *g, struct span s)
+{
+	g->bytes += s.n;
+	for (size_t i = 0; i < s.n; i++)
+		g->sum = g->sum * 31 + (unsigned char)s.p[i];
+}
+
+static void give(void *arg, struct span name, struct span value)
+{
+	struct given *g = arg;
+	g->pairs++;
+	give_sum(g, name);
+	give_sum(g, value);
+}
+
+/* The pieces in which bytes come end anywhere, so names and values of many lengths are sent. */
+static void pairs_are_given_as_they_come(void **state)
+{
+	(void)state;
+	enum { FIELDS = 3000 };
+	struct redis *r = connected();
+	struct err e = {{0}};
+	struct given want = {0}, got = {0};
+	char *mem = malloc(200000);
+	for (size_t i = 0; i < 200000; i++)
+		mem[i] = (char)(i * 13 + i / 256);
+	redis_words(r, &e, "DEL", "pairs", NULL);
+	for (size_t i = 0; i < FIELDS; i++) {
+		char name[16];
+		snprintf(name, sizeof name, "%zu", i);
+		const struct span set[] = {SPAN("HSET"), SPAN("pairs"), span_str(name),
+			span_of(mem + i, i % 500 ? i % 97 : 150000)};
+		assert_int_equal(redis_command(r, set, 4, &e)->num, 1);
+	}
+	const struct redis_reply *a = redis_words(r, &e, "HGETALL", "pairs", NULL);
+	assert_int_equal(a->n, 2 * FIELDS);
+	for (size_t i = 0; i < a->n; i += 2)
+		give(&want, a->v[i].str, a->v[i + 1].str);
+	const struct span all[] = {SPAN("HGETALL"), SPAN("pairs")}, none[] = {all[0], SPAN("none")},
+			  ping[] = {SPAN("PING")};
+	assert_true(redis_send(r, all, 2, &e) && redis_send(r, none, 2, &e));
+	assert_true(redis_send(r, ping, 1, &e) && redis_send(r, all, 2, &e));
+	a = redis_receive_pairs(r, give, &got, &e);
+	assert_true(a->type == REDIS_ARRAY && a->n == 2 * FIELDS && !a->v);
+	assert_int_equal(want.pairs, FIELDS);
+	assert_memory_equal(&want, &got, sizeof want);
+	a = redis_receive_pairs(r, give, &got, &e);
+	assert_true(a->type == REDIS_ARRAY && a->n == 0);
+	a = redis_receive_pairs(r, give, &got, &e);
+	assert_true(a->type == REDIS_STRING && span_is(a->str, "PONG"));
+	assert_memory_equal(&want, &got, sizeof want);
+	a = redis_receive(r, &e); /* elements are kept again */
+	assert_true(a->n == 2 * FIELDS && a->v[1].type == REDIS_STRING);
+	a = redis_words(r, &e, "SET", "pairs", "x", NULL);
+	assert_true(redis_send(r, all, 2, &e));
+	a = redis_receive_pairs(r, give, &got, &e);
+	assert_true(a->type == REDIS_ERROR && redis_why(r) == cause_of_answer(a->str));
+	assert_int_equal(got.pairs, FIELDS);
+	redis_free(r);
+	free(mem);
+}
+
 /* A peer that says one thing and hangs up (or stays, when told so). */
 struct peer {
 	int fd;
@@ -326,6 +394,74 @@ static void bad_peers_break_the_connection_and_nothing_else(void **state)
 			fail_msg("case %zu was answered", i);
 		if (!strstr(e.text, cases[i].error))
 			fail_msg("case %zu: %s", i, e.text);
+		redis_free(r);
+		pthread_join(p.thread, NULL);
+		close(p.fd);
+	}
+}
+
+/* What is kept has a length that may be reached, what is given has not. */
+static void pairs_may_be_longer_than_an_answer_that_is_kept(void **state)
+{
+	(void)state;
+	enum { PIECE = 8 << 20, PIECES = REDIS_REPLY_BYTES / PIECE + 1 };
+	struct redis *r = connected();
+	struct err e = {{0}};
+	struct given got = {0};
+	char *big = calloc(1, PIECE);
+	const struct span all[] = {SPAN("HGETALL"), SPAN("long")};
+	for (char name[] = "a"; name[0] < 'a' + PIECES; name[0]++) {
+		const struct span set[] = {
+			SPAN("HSET"), all[1], span_str(name), span_of(big, PIECE)};
+		assert_int_equal(redis_command(r, set, 4, &e)->num, 1);
+	}
+	free(big);
+	assert_true(redis_send(r, all, 2, &e));
+	const struct redis_reply *a = redis_receive_pairs(r, give, &got, &e);
+	if (!a)
+		fail_msg("%s", e.text);
+	assert_int_equal(got.pairs, PIECES);
+	assert_int_equal(got.bytes, PIECES * (PIECE + 1UL));
+	assert_null(redis_command(r, all, 2, &e));
+	assert_non_null(strstr(e.text, "longer than"));
+	redis_free(r);
+	r = connected();
+	assert_int_equal(redis_words(r, &e, "DEL", "long", NULL)->num, 1);
+	redis_free(r);
+}
+
+static void what_is_no_pairs_is_not_taken_for_them(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *says;
+		size_t pairs; /* given before */
+		const char *error;
+	} cases[] = {
+		{"*4\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n", 1, "closed the connection"},
+		{"*4\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n$3\r\nd", 1, "closed the connection"},
+		{"*3\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n", 0, "no pairs"},
+		{"*4\r\n$1\r\na\r\n$1\r\nb\r\n:3\r\n$1\r\nd\r\n", 1, "no pairs"},
+		{"*4\r\n$1\r\na\r\n$1\r\nb\r\n$-1\r\n$1\r\nd\r\n", 1, "no pairs"},
+		{"*4\r\n$1\r\na\r\n$1\r\nb\r\n-ERR x\r\n$1\r\nd\r\n", 1, "no pairs"},
+		{"*2\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n", 0, "no pairs"},
+		{"*2\r\n*0\r\n*1\r\n*1\r\n$1\r\nc\r\n", 0, "no pairs"},
+		{"*2000000000\r\n", 0, "not understood"},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct peer p = {.says = cases[i].says, .repeat = 1};
+		peer_start(&p);
+		struct err e = {{0}};
+		struct given got = {0};
+		struct redis_options o = {.host = "127.0.0.1", .port = p.port, .timeout_ms = 3000};
+		struct redis *r = redis_connect(&o, &e);
+		const struct span ping[] = {SPAN("PING")};
+		assert_true(r && redis_send(r, ping, 1, &e));
+		if (redis_receive_pairs(r, give, &got, &e))
+			fail_msg("case %zu was taken", i);
+		if (!strstr(e.text, cases[i].error) || got.pairs != cases[i].pairs)
+			fail_msg("case %zu: %zu pairs, %s", i, got.pairs, e.text);
+		assert_null(redis_receive(r, &e));
 		redis_free(r);
 		pthread_join(p.thread, NULL);
 		close(p.fd);
@@ -575,6 +711,9 @@ int main(void)
 		cmocka_unit_test(a_stopped_server_costs_the_time_out_and_no_more),
 		cmocka_unit_test(one_deadline_bounds_many_commands),
 		cmocka_unit_test(bad_peers_break_the_connection_and_nothing_else),
+		cmocka_unit_test(pairs_are_given_as_they_come),
+		cmocka_unit_test(pairs_may_be_longer_than_an_answer_that_is_kept),
+		cmocka_unit_test(what_is_no_pairs_is_not_taken_for_them),
 		cmocka_unit_test(an_endless_answer_is_cut_off),
 		cmocka_unit_test(tls_carries_any_bytes_both_ways),
 		cmocka_unit_test(a_server_that_cannot_prove_itself_is_refused),
