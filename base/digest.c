@@ -13,11 +13,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define KEY_KEPT 64 /* longer ones are prepared anew each time */
+
 struct digest {
 	EVP_MD *md;
 	EVP_MD_CTX *md_ctx;
 	EVP_MAC *mac;
 	EVP_MAC_CTX *mac_ctx;
+	uint8_t key[KEY_KEPT]; /* the last one: it is prepared in mac_ctx */
+	size_t key_n;	       /* 0: none */
 };
 
 static void must(bool ok)
@@ -57,6 +61,7 @@ void digest_free(struct digest *d)
 	EVP_MAC_free(d->mac);
 	EVP_MD_CTX_free(d->md_ctx);
 	EVP_MD_free(d->md);
+	OPENSSL_cleanse(d->key, sizeof d->key);
 	free(d);
 }
 
@@ -68,14 +73,25 @@ void digest_sha256(struct digest *d, const struct span *parts, size_t n, uint8_t
 	must(EVP_DigestFinal_ex(d->md_ctx, out, NULL));
 }
 
+/* Preparing a key is half of a short text's HMAC, and most are made with the same one again. */
+static void use_key(struct digest *d, struct span key)
+{
+	if (key.n && key.n == d->key_n && bytes_eq_secret(key.p, d->key, key.n)) {
+		must(EVP_MAC_init(d->mac_ctx, NULL, 0, NULL)); /* the last one again */
+		return;
+	}
+	must(EVP_MAC_init(d->mac_ctx, (const void *)(key.n ? key.p : ""), key.n, NULL));
+	d->key_n = key.n <= KEY_KEPT ? key.n : 0;
+	if (d->key_n)
+		memcpy(d->key, key.p, d->key_n);
+}
+
 void digest_hmac(struct digest *d, struct span key, const struct span *parts, size_t n,
 	uint8_t out[SHA256_LEN])
 {
-	/* a NULL key would mean "the last one again" */
-	const void *k = key.n ? key.p : "";
 	size_t len = 0;
 
-	must(EVP_MAC_init(d->mac_ctx, k, key.n, NULL));
+	use_key(d, key);
 	for (size_t i = 0; i < n; i++)
 		must(EVP_MAC_update(d->mac_ctx, (const void *)parts[i].p, parts[i].n));
 	must(EVP_MAC_final(d->mac_ctx, out, &len, SHA256_LEN) && len == SHA256_LEN);

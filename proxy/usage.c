@@ -8,6 +8,7 @@
 #include "digest.h"
 #include "journal_read.h"
 #include "log.h"
+#include "siphash.h"
 #include "usage_table.h"
 
 #include <assert.h>
@@ -15,7 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define USAGE_LAYOUT 0x31656c697473ull /* of struct usage_shared */
+#define USAGE_LAYOUT 0x32656c697473ull /* of struct usage_shared, and of its keys */
 #define TICK_SLOTS   256
 #define MINUTE_MS    60000
 
@@ -48,7 +49,7 @@ struct usage {
 	bool in_vain; /* the last look into a chain failed, which was told */
 	uint32_t cursor;
 	struct figures carry; /* had no slot at all; goes to the next nameless one */
-	struct digest *digest;
+	struct sip_key key;
 	struct record_decoder *decoder;
 	struct emission emission[USAGE_ALL];
 };
@@ -84,6 +85,21 @@ uint64_t usage_boot(void *shared)
 	return set_once(&s->boot, random_word());
 }
 
+/* One key for all who share the memory, and nobody else: whoever connects knows no boot. */
+static bool make_key(struct usage *u)
+{
+	const struct span parts[] = {SPAN("usage"), span_of(&u->boot, sizeof(u->boot))};
+	struct digest *d = digest_new();
+	uint8_t h[SHA256_LEN];
+
+	if (!d)
+		return false;
+	digest_sha256(d, parts, 2, h);
+	digest_free(d);
+	memcpy(&u->key, h, sizeof(u->key));
+	return true;
+}
+
 struct usage *usage_open(void *shared, size_t size, unsigned worker, struct err *e)
 {
 	struct usage_shared *s = shared;
@@ -108,8 +124,7 @@ struct usage *usage_open(void *shared, size_t size, unsigned worker, struct err 
 	u->worker = worker;
 	u->boot = usage_boot(s);
 	u->dir = -1;
-	u->digest = digest_new();
-	if (!u->digest) {
+	if (!make_key(u)) {
 		err_set(e, "usage: out of memory");
 		usage_close(u);
 		return NULL;
@@ -124,7 +139,6 @@ void usage_close(struct usage *u)
 	if (!u)
 		return;
 	record_decoder_free(u->decoder);
-	digest_free(u->digest);
 	free(u);
 }
 
@@ -151,14 +165,24 @@ static void slot_add(struct usage_slot *s, const struct figures *f)
 	plus(&s->n, f->n);
 }
 
-static uint64_t hash_of(const struct usage *u, const struct span *parts, size_t n)
+/* Field by field: two templates that differ anywhere differ in their keys. */
+static uint64_t key_of(const struct usage *u, const struct record *fixed)
 {
-	uint8_t h[SHA256_LEN];
-	uint64_t key;
+	struct span part[2 + 2 * FIELD_COUNT] = {span_of(&fixed->kind, sizeof(fixed->kind)),
+		span_of(&fixed->present, sizeof(fixed->present))};
+	size_t n = 2;
 
-	digest_sha256(u->digest, parts, n, h);
-	memcpy(&key, h, sizeof(key));
-	return key;
+	for (uint64_t left = fixed->present; left; left &= left - 1) {
+		size_t f = (size_t)__builtin_ctzll(left);
+
+		if (field_type((enum field)f) == FIELD_TYPE_NUM) {
+			part[n++] = span_of(&fixed->num[f], sizeof(fixed->num[f]));
+			continue;
+		}
+		part[n++] = span_of(&fixed->str[f].n, sizeof(fixed->str[f].n));
+		part[n++] = fixed->str[f];
+	}
+	return siphash(&u->key, part, n);
 }
 
 /* An empty span when it does not fit a slot. */
@@ -218,51 +242,55 @@ static void note_crowd(struct usage *u)
 	u->crowded = true;
 }
 
+static uint32_t make_slot(
+	struct usage *u, uint64_t key, uint32_t minute, const struct record *fixed)
+{
+	char mem[USAGE_FIXED_MAX + 1];
+	struct span text = encode_fixed(fixed, mem);
+	uint32_t i = text.n ? slot_make(u->range, key, minute, text) : USAGE_NONE;
+
+	if (text.n && i == USAGE_NONE)
+		note_crowd(u);
+	return i;
+}
+
+static uint32_t take_slot(
+	struct usage *u, uint64_t key, uint32_t minute, const struct record *fixed)
+{
+	uint32_t i = slot_find(u->range, key, minute);
+
+	return i != USAGE_NONE ? i : make_slot(u, key, minute, fixed);
+}
+
 void usage_add(struct usage *u, struct usage_ref *ref, const struct record *fixed, bool core,
 	uint64_t up, uint64_t down, int64_t now_ms)
 {
-	uint32_t minute = minute_of(now_ms), i = USAGE_NONE;
+	uint32_t minute = minute_of(now_ms);
 	struct figures f = {up, down, core ? up : 0, core ? down : 0, ref->minute != minute};
-	char mem[USAGE_FIXED_MAX + 1];
-	struct span text;
 
 	if (usage_add_again(u, ref, core, up, down, now_ms))
 		return;
-	text = encode_fixed(fixed, mem);
-	ref->key = hash_of(u, &text, 1);
+	ref->key = key_of(u, fixed);
 	ref->minute = minute;
-	if (text.n)
-		i = slot_find(u->range, ref->key, minute, text);
-	if (text.n && i == USAGE_NONE)
-		i = slot_make(u->range, ref->key, minute, text);
-	ref->slot = i;
-	if (i != USAGE_NONE) {
-		slot_add(&u->range->slot[i], &f);
-		return;
-	}
-	if (text.n)
-		note_crowd(u);
-	add_nameless(u, minute, &f);
+	ref->slot = take_slot(u, ref->key, minute, fixed);
+	if (ref->slot != USAGE_NONE)
+		slot_add(&u->range->slot[ref->slot], &f);
+	else
+		add_nameless(u, minute, &f);
 }
 
 bool usage_refusal(struct usage *u, const struct record *fixed, int64_t now_ms)
 {
 	const struct figures one = {.n = 1};
-	uint32_t minute = minute_of(now_ms), i;
-	char mem[USAGE_FIXED_MAX + 1];
-	struct span text = encode_fixed(fixed, mem);
-	uint64_t key;
+	uint32_t minute = minute_of(now_ms);
+	uint64_t key = key_of(u, fixed);
+	uint32_t i = slot_find(u->range, key, minute);
 
-	if (!text.n)
-		return true;
-	key = hash_of(u, &text, 1);
-	i = slot_find(u->range, key, minute, text);
 	if (i != USAGE_NONE) {
 		slot_add(&u->range->slot[i], &one);
 		return false;
 	}
-	if (slot_make(u->range, key, minute, text) == USAGE_NONE)
-		note_crowd(u);
+	make_slot(u, key, minute, fixed);
 	return true;
 }
 
@@ -586,8 +614,8 @@ size_t usage_inherit(struct usage *u, struct journal *j, int dir, usage_day_fn *
 
 static uint64_t rate_tag(const struct usage *u, struct span person, struct span rule)
 {
-	struct span parts[] = {person, span_of("", 1), rule};
-	uint64_t tag = hash_of(u, parts, 3);
+	const struct span parts[] = {person, span_of("", 1), rule};
+	uint64_t tag = siphash(&u->key, parts, 3);
 
 	return tag ? tag : 1;
 }

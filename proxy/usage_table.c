@@ -24,13 +24,12 @@ static uint32_t place(uint64_t key, unsigned probe)
 	return (uint32_t)((key + probe * ((key >> 40) | 1)) % USAGE_SLOTS);
 }
 
-uint32_t slot_find(struct usage_range *r, uint64_t key, uint32_t minute, struct span fixed)
+uint32_t slot_find(struct usage_range *r, uint64_t key, uint32_t minute)
 {
 	for (unsigned probe = 0; probe < USAGE_PROBES; probe++) {
 		uint32_t i = place(key, probe);
 
-		if (slot_takes(r, i, key, minute) &&
-			span_eq(span_of(r->slot[i].fixed, r->slot[i].len), fixed))
+		if (slot_takes(r, i, key, minute))
 			return i;
 	}
 	return USAGE_NONE;

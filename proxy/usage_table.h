@@ -23,7 +23,7 @@ enum slot_state {
 /* What a search looks at, apart from the rest: four marks are a cache line. */
 struct usage_mark {
 	_Atomic uint32_t state, minute;
-	_Atomic uint64_t key; /* hash of the fixed part */
+	_Atomic uint64_t key; /* keyed hash of the fixed part; no two parts share one */
 };
 
 struct usage_slot {
@@ -54,8 +54,8 @@ struct usage_shared {
 bool slot_open(struct usage_range *r, uint32_t i);
 /* Open, and no emission of it has begun. */
 bool slot_takes(struct usage_range *r, uint32_t i, uint64_t key, uint32_t minute);
-/* The slot of (fixed, minute) that still takes figures, or USAGE_NONE. */
-uint32_t slot_find(struct usage_range *r, uint64_t key, uint32_t minute, struct span fixed);
+/* The slot of (key, minute) that still takes figures, or USAGE_NONE. */
+uint32_t slot_find(struct usage_range *r, uint64_t key, uint32_t minute);
 /* A new one; USAGE_NONE: no room near the key, or `fixed` is too long. */
 uint32_t slot_make(struct usage_range *r, uint64_t key, uint32_t minute, struct span fixed);
 /* One of the spare slots: an open one of that minute, a new one, or any that still takes figures.

@@ -121,6 +121,32 @@ static void parts_are_put_end_to_end_and_calls_are_independent(void **state)
 	}
 }
 
+/* The last key stays prepared; what was hashed between two uses of it must not show. */
+static void a_key_is_used_again_only_for_itself(void **state)
+{
+	static const char long_key[65] = {0};
+	const struct span text = SPAN("what do ya want for nothing?");
+	const struct span keys[] = {SPAN("Jefe"), SPAN("jefe"), SPAN("Jef"), span_of(long_key, 64),
+		span_of(long_key, 65), SPAN("")};
+	uint8_t fresh[COUNT(keys)][SHA256_LEN], out[SHA256_LEN];
+
+	for (size_t i = 0; i < COUNT(keys); i++) {
+		struct digest *d = digest_new();
+
+		digest_hmac(d, keys[i], &text, 1, fresh[i]);
+		digest_free(d);
+	}
+	for (size_t i = 0; i < COUNT(keys); i++)
+		for (size_t k = 0; k < COUNT(keys); k++) {
+			digest_hmac(*state, keys[i], &text, 1, out);
+			assert_memory_equal(out, fresh[i], SHA256_LEN);
+			digest_hmac(*state, keys[k], &text, 1, out);
+			assert_memory_equal(out, fresh[k], SHA256_LEN);
+			digest_hmac(*state, keys[k], &text, 1, out);
+			assert_memory_equal(out, fresh[k], SHA256_LEN);
+		}
+}
+
 static void random_bytes_fill_everything_and_differ(void **state)
 {
 	uint8_t a[64], b[64], seen = 0;
@@ -171,6 +197,7 @@ int main(void)
 		cmocka_unit_test(sha256_matches_fips_180),
 		cmocka_unit_test(hmac_matches_rfc_4231),
 		cmocka_unit_test(parts_are_put_end_to_end_and_calls_are_independent),
+		cmocka_unit_test(a_key_is_used_again_only_for_itself),
 		cmocka_unit_test(random_bytes_fill_everything_and_differ),
 		cmocka_unit_test(secrets_compare_by_every_byte),
 		cmocka_unit_test(hex_goes_there_and_back_and_is_exact),
