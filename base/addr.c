@@ -40,9 +40,27 @@ bool addr_parse(struct span s, struct addr *out)
 	return true;
 }
 
+static char *put_byte(char *out, unsigned v)
+{
+	if (v >= 100)
+		*out++ = (char)('0' + v / 100);
+	if (v >= 10)
+		*out++ = (char)('0' + v / 10 % 10);
+	*out++ = (char)('0' + v % 10);
+	return out;
+}
+
 void addr_format(const struct addr *a, char out[ADDR_TEXT_MAX])
 {
-	inet_ntop(a->v4 ? AF_INET : AF_INET6, a->v4 ? a->b + V4_AT : a->b, out, ADDR_TEXT_MAX);
+	if (!a->v4) {
+		inet_ntop(AF_INET6, a->b, out, ADDR_TEXT_MAX);
+		return;
+	}
+	/* inet_ntop prints it; each request to a literal address is formatted */
+	for (size_t i = 0; i < 4; i++) {
+		out = put_byte(out, a->b[V4_AT + i]);
+		*out++ = i < 3 ? '.' : 0;
+	}
 }
 
 bool addr_eq(const struct addr *a, const struct addr *b)
