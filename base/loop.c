@@ -4,6 +4,7 @@
  * one event of libevent's: readable when one of its sockets has something to tell.
  */
 #include "loop.h"
+#include "clock.h"
 #include "log.h"
 
 #include <assert.h>
@@ -166,6 +167,57 @@ bool loop_pending(const struct loop_ev *ev)
 void loop_defer(struct loop_ev *ev)
 {
 	event_active(native(ev), EV_TIMEOUT, 1);
+}
+
+/* --- deadlines -----------------------------------------------------------------------------------
+ */
+
+static void set_timer(struct loop_deadline *d, uint64_t now)
+{
+	d->set_ms = d->due_ms;
+	loop_add(&d->timer, (int64_t)(d->due_ms - now));
+}
+
+static void on_timer(int fd, short what, void *arg)
+{
+	struct loop_deadline *d = arg;
+	uint64_t now = clock_mono_ms();
+
+	d->set_ms = 0;
+	if (!d->due_ms)
+		return;
+	if (now < d->due_ms) {
+		set_timer(d, now);
+		return;
+	}
+	d->due_ms = 0;
+	d->fn(fd, what, d->arg);
+}
+
+void loop_deadline_init(struct loop_deadline *d, struct loop *l, loop_fn *fn, void *arg)
+{
+	*d = (struct loop_deadline){.fn = fn, .arg = arg};
+	loop_init(&d->timer, l, -1, 0, on_timer, d);
+}
+
+void loop_deadline_set(struct loop_deadline *d, int64_t ms)
+{
+	uint64_t now;
+
+	if (ms < 0) {
+		d->due_ms = 0;
+		return;
+	}
+	now = clock_mono_ms();
+	d->due_ms = now + (uint64_t)ms;
+	if (!d->set_ms || d->due_ms < d->set_ms)
+		set_timer(d, now);
+}
+
+void loop_deadline_drop(struct loop_deadline *d)
+{
+	d->due_ms = d->set_ms = 0;
+	loop_del(&d->timer);
 }
 
 /* --- sockets -------------------------------------------------------------------------------------

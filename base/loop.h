@@ -21,7 +21,8 @@ struct loop;
 #define LOOP_PERSIST 0x10
 #define LOOP_EDGE    0x20
 #define LOOP_TIMEOUT 0x01 /* in callbacks only */
-#define LOOP_HANGUP  0x40 /* in callbacks of a watch only: the peer has ended its side */
+#define LOOP_HANGUP                                                                                \
+	0x40 /* in callbacks of a watch only: the peer has ended its side, or it failed */
 
 #define LOOP_EV_SIZE 128
 
@@ -52,6 +53,26 @@ bool loop_pending(const struct loop_ev *ev);
  * a descriptor of their own: one that was added counts as fired. An fn that defers itself again
  * keeps the turn from ending. */
 void loop_defer(struct loop_ev *ev);
+
+/* --- deadlines ---------------------------------------------------------------------------------
+ */
+
+/* A time-out that is moved often and seldom met: moving it on is a store. The timer beneath keeps
+ * the time it was set for; when it comes too early it is set again, once for however many moves. */
+struct loop_deadline {
+	struct loop_ev timer;
+	uint64_t due_ms; /* monotonic; 0: none */
+	uint64_t set_ms; /* when the timer comes; 0: it is not set */
+	loop_fn *fn;
+	void *arg;
+};
+
+void loop_deadline_init(struct loop_deadline *d, struct loop *l, loop_fn *fn, void *arg);
+/* Runs fn once, with LOOP_TIMEOUT, ms from now and not before; ms < 0: never. What was set earlier
+ * is forgotten. */
+void loop_deadline_set(struct loop_deadline *d, int64_t ms);
+/* The same as never, and the memory may go. */
+void loop_deadline_drop(struct loop_deadline *d);
 
 /* --- sockets -----------------------------------------------------------------------------------
  */

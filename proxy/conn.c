@@ -87,10 +87,8 @@ enum step conn_move(struct conn *c, enum conn_state to)
 
 	c->state = (uint8_t)to;
 	c->late = false;
-	if (bound)
-		loop_add(&c->timer, *(const int64_t *)((const char *)b->settings + bound));
-	else
-		loop_del(&c->timer);
+	loop_deadline_set(
+		&c->timer, bound ? *(const int64_t *)((const char *)b->settings + bound) : -1);
 	return STEP_ON;
 }
 
@@ -114,7 +112,7 @@ void conn_accept(struct listener *l, int fd, const struct addr *client, const st
 	flow_init(&c->down, ORIGIN);
 	c->side[ORIGIN].fd = -1;
 	watched = endpoint_open(c, CLIENT, fd);
-	loop_init(&c->timer, w->loop, -1, 0, on_timer, c);
+	loop_deadline_init(&c->timer, w->loop, on_timer, c);
 	c->next = w->conns;
 	if (c->next)
 		c->next->prev = c;
@@ -152,6 +150,7 @@ enum step conn_leave(struct conn *c, enum end_reason why)
 	flow_free(&c->down);
 	unlink_conn(c);
 	conn_move(c, STATE_CLOSED);
+	loop_deadline_drop(&c->timer);
 	return STEP_WAIT;
 }
 
@@ -177,7 +176,7 @@ void conn_drain(struct conn *c)
 	if (c->served)
 		conn_end(c, END_STOPPED);
 	else /* who has just connected may still ask once */
-		loop_add(&c->timer, FIRST_REQUEST_MS);
+		loop_deadline_set(&c->timer, FIRST_REQUEST_MS);
 }
 
 #define POOL_MAX 64
@@ -197,7 +196,7 @@ bool conn_take_request(struct conn *c)
 	}
 	memset(&rq->parsed, 0, sizeof *rq - offsetof(struct request, parsed));
 	rq->next = NULL;
-	rq->n = rq->answer_n = 0;
+	rq->n = rq->written = rq->answer_n = 0;
 	c->rq = rq;
 	return true;
 }
@@ -238,8 +237,8 @@ void conn_drop_request(struct conn *c)
 	free(rq->form);
 	rq->form = NULL;
 	explicit_bzero(rq->user, sizeof rq->user);
-	if (rq->bytes) /* it held credentials, also behind what n still counts */
-		explicit_bzero(rq->bytes, rq->cap);
+	if (rq->written) /* it held credentials, also behind what n still counts */
+		explicit_bzero(rq->bytes, rq->written);
 	if (w->pool_n < POOL_MAX && rq->cap + rq->answer_cap <= 16384) {
 		rq->next = w->pool;
 		w->pool = rq;

@@ -74,6 +74,7 @@ struct request {
 	struct request *next; /* in the pool */
 	char *bytes;	      /* head, and what came with it */
 	size_t n, cap;
+	size_t written; /* of bytes, ever: behind n stands what was moved away */
 	char *answer; /* of the origin: bytes of the response head */
 	size_t answer_n, answer_cap;
 	struct head_request head;
@@ -140,7 +141,7 @@ struct conn {
 	uint16_t origin_port;
 	uint64_t since_ms; /* monotonic; accepted */
 	struct endpoint side[2];
-	struct loop_ev timer;
+	struct loop_deadline timer;
 	struct flow up, down;
 	uint64_t active_ms; /* monotonic; last byte */
 	struct request *rq; /* NULL: between requests, or a tunnel */

@@ -498,7 +498,7 @@ enum step forward_late(struct conn *c)
 	int64_t silent = (int64_t)(clock_mono_ms() - c->active_ms);
 
 	if (silent < bound) {
-		loop_add(&c->timer, bound - silent);
+		loop_deadline_set(&c->timer, bound - silent);
 		return STEP_WAIT;
 	}
 	return fail(c, 504, END_STALLED);

@@ -26,6 +26,13 @@ static bool reserve(struct request *rq, size_t cap)
 	return true;
 }
 
+static void grown(struct request *rq, size_t n)
+{
+	rq->n += n;
+	if (rq->written < rq->n)
+		rq->written = rq->n;
+}
+
 bool request_keep(struct conn *c, const void *p, size_t n)
 {
 	struct request *rq = c->rq;
@@ -33,7 +40,7 @@ bool request_keep(struct conn *c, const void *p, size_t n)
 	if (!reserve(rq, rq->n + n))
 		return false;
 	memcpy(rq->bytes + rq->n, p, n);
-	rq->n += n;
+	grown(rq, n);
 	return true;
 }
 
@@ -52,7 +59,7 @@ static int receive(struct conn *c)
 		return -1;
 	if (rq->n == 0) /* the head's deadline begins with its first byte */
 		conn_move(c, STATE_HEAD);
-	rq->n += (size_t)n;
+	grown(rq, (size_t)n);
 	return 1;
 }
 
@@ -158,6 +165,6 @@ enum step request_next(struct conn *c)
 	c->access.person[0] = 0; /* each request says anew who asks */
 	conn_move(c, STATE_HEAD);
 	if (!rq)
-		loop_add(&c->timer, b->settings->keep_alive_ms);
+		loop_deadline_set(&c->timer, b->settings->keep_alive_ms);
 	return STEP_ON;
 }

@@ -170,7 +170,7 @@ static bool over(struct conn *c, struct flow *f, enum end_reason why)
 	if (c->up.shut && c->down.shut)
 		return false;
 	c->ending = (uint8_t)why;
-	loop_add(&c->timer, c->access.bundle->settings->stall_ms);
+	loop_deadline_set(&c->timer, c->access.bundle->settings->stall_ms);
 	return true;
 }
 
@@ -229,6 +229,7 @@ enum step tunnel_late(struct conn *c)
 
 	if (silent >= bound)
 		return conn_leave(c, END_IDLE);
-	loop_add(&c->timer, bound - silent); /* it was not silent: no timer is moved per byte */
+	loop_deadline_set(
+		&c->timer, bound - silent); /* it was not silent: no timer is moved per byte */
 	return STEP_WAIT;
 }

@@ -17,6 +17,7 @@
 struct seen {
 	struct loop *l;
 	struct loop_ev ev[4];
+	struct loop_deadline deadline;
 	int fd[2];
 	char order[16];
 	size_t n;
@@ -137,6 +138,91 @@ static void timer_fires_once_and_the_loop_ends(void **state)
 	assert_int_equal(s->what, LOOP_TIMEOUT);
 	assert_true(clock_mono_ms() - from >= 19);
 	assert_false(loop_pending(&s->ev[0]));
+}
+
+/* --- deadlines */
+
+static void on_deadline(int fd, short what, void *arg)
+{
+	struct seen *s = arg;
+
+	(void)fd;
+	s->what = what;
+	note(s, 'D');
+}
+
+static void move_on(int fd, short what, void *arg)
+{
+	struct seen *s = arg;
+
+	(void)fd;
+	(void)what;
+	note(s, 'm');
+	loop_deadline_set(&s->deadline, 40);
+}
+
+static void a_deadline_comes_once_and_not_before_its_time(void **state)
+{
+	struct seen *s = *state;
+	uint64_t from = clock_mono_ms();
+
+	loop_deadline_init(&s->deadline, s->l, on_deadline, s);
+	loop_deadline_set(&s->deadline, 20);
+	loop_run(s->l);
+	assert_string_equal(s->order, "D");
+	assert_int_equal(s->what, LOOP_TIMEOUT);
+	assert_true(clock_mono_ms() - from >= 20);
+	loop_deadline_set(&s->deadline, 0); /* and again */
+	loop_run(s->l);
+	assert_string_equal(s->order, "DD");
+}
+
+/* Its timer comes at the first time; at 20 it was moved on. */
+static void a_deadline_that_is_moved_on_comes_at_its_last_time(void **state)
+{
+	struct seen *s = *state;
+	uint64_t from = clock_mono_ms();
+
+	loop_deadline_init(&s->deadline, s->l, on_deadline, s);
+	loop_init(&s->ev[0], s->l, -1, 0, move_on, s);
+	loop_init(&s->ev[1], s->l, -1, 0, on_time, s);
+	loop_deadline_set(&s->deadline, 30);
+	loop_add(&s->ev[0], 20);
+	loop_add(&s->ev[1], 40);
+	loop_run(s->l);
+	assert_string_equal(s->order, "mtD");
+	assert_true(clock_mono_ms() - from >= 59);
+}
+
+static void a_deadline_can_come_sooner(void **state)
+{
+	struct seen *s = *state;
+
+	loop_deadline_init(&s->deadline, s->l, on_deadline, s);
+	loop_init(&s->ev[0], s->l, -1, 0, on_time, s);
+	loop_deadline_set(&s->deadline, 60000);
+	loop_deadline_set(&s->deadline, 10);
+	loop_add(&s->ev[0], 200);
+	loop_run(s->l); /* nothing is left of the minute */
+	assert_string_equal(s->order, "Dt");
+}
+
+static void no_deadline_comes_that_was_taken_back(void **state)
+{
+	struct seen *s = *state;
+
+	loop_deadline_init(&s->deadline, s->l, on_deadline, s);
+	loop_deadline_set(&s->deadline, 10);
+	loop_deadline_set(&s->deadline, -1);
+	loop_run(s->l);
+	loop_deadline_set(&s->deadline, 60000);
+	loop_deadline_drop(&s->deadline);
+	loop_deadline_drop(&s->deadline);
+	loop_run(s->l);
+	assert_string_equal(s->order, "");
+	loop_deadline_set(&s->deadline, 10);
+	loop_run(s->l);
+	assert_string_equal(s->order, "D");
 }
 
 static void adding_again_moves_the_timeout(void **state)
@@ -469,6 +555,10 @@ int main(void)
 		LOOP_TEST(signals_arrive_as_events),
 		LOOP_TEST(deleting_and_asking_need_no_set_up),
 		LOOP_TEST(descriptor_that_cannot_be_watched_times_out),
+		LOOP_TEST(a_deadline_comes_once_and_not_before_its_time),
+		LOOP_TEST(a_deadline_that_is_moved_on_comes_at_its_last_time),
+		LOOP_TEST(a_deadline_can_come_sooner),
+		LOOP_TEST(no_deadline_comes_that_was_taken_back),
 		cmocka_unit_test(a_socket_is_told_of_once_and_again_on_request),
 		cmocka_unit_test(a_stop_loses_no_event_of_its_turn),
 		cmocka_unit_test(an_event_of_a_closed_socket_is_not_its_successors),
