@@ -92,8 +92,8 @@ static void on_attempt(int fd, short what, void *arg)
 
 	if (!(what & LOOP_WRITE))
 		return;
-	error = socket_error(fd);
-
+	/* a failure is told as a hang-up, too */
+	error = what & LOOP_HANGUP ? socket_error(fd) : 0;
 	if (!error) {
 		finish(d, a, what, 0);
 		return;
