@@ -1,10 +1,12 @@
 /*
  * The journal of one writer: append-only segments in one folder, written by a thread of its own.
  *
- * Records added in one turn of the loop are handed over as one batch; the thread numbers and hashes
- * them, writes them with one call, syncs if asked to, and signals once. Every opening repairs the
- * folder (cuts a torn tail off the last segment) and begins a new chain, whose `start` mark names
- * the chain before it with its last sequence number and hash.
+ * Records added in one turn of the loop, or in several, are handed over as one batch; the thread
+ * numbers and hashes them, writes them with one call, syncs if asked to, and signals once if
+ * somebody waits. With an outbox nobody needs to: a record is safe as soon as it is there. Every
+ * opening repairs the folder (cuts a torn tail off the last segment) and begins a new chain, whose
+ * `start` mark names the chain before it with its last sequence number and hash; behind it stands
+ * what the writer before left in its outbox.
  *
  * Folder: NNNNNNNN-<chain>-<first seq>.jnl, NNNNNNNN rising over all chains.
  * Segment: first line "stile-journal 1 <chain> <first seq> <hash before>", then a line a record:
@@ -15,6 +17,7 @@
 
 #include "chain.h"
 #include "err.h"
+#include "outbox.h"
 #include "record.h"
 
 struct journal;
@@ -32,6 +35,9 @@ struct journal_options {
 	size_t segment_bytes; /* a new segment begins past this; 0: 16 MiB */
 	size_t queue_bytes;   /* what may wait for the thread; 0: 16 MiB */
 	const char *node;     /* said in the start mark's text */
+	/* Where records are safe before they are written; NULL: nowhere. Stays the caller's, and
+	 * outlives the journal; what a dead writer left in it is written by the open. */
+	struct outbox *outbox;
 	/* The local day for marks; NULL: the day in UTC. Called on the thread that calls the
 	 * journal, from inside its functions, so it must not call them. */
 	const char *(*day)(void *arg, int64_t wall_ms, char out[11]);
@@ -46,6 +52,8 @@ struct journal_before {
 	struct chain_tip tip;
 	uint64_t cut_bytes; /* of a torn tail */
 	uint64_t bad_lines; /* unreadable lines in the middle of the last segment */
+	uint64_t kept;	    /* records that stood in the outbox only, and are written now */
+	bool damaged;	    /* something in the outbox was no record */
 };
 
 /* Called on the loop's thread, from journal_poll, in the order of adding. ok: recorded as the sync
@@ -64,6 +72,13 @@ struct journal *journal_open(
  * works again). */
 struct journal_ticket *journal_add(
 	struct journal *j, struct span body, journal_done_fn *done, void *arg);
+/* Adds a body as above and is done with it: true means that it is as safe as JOURNAL_SYNC_PROCESS
+ * promises, in the outbox. It comes into a segment with a later hand-over, in the order of adding,
+ * also when that fails at first. False: nothing was added, for want of an outbox, of room in it or
+ * of memory, because writing fails at present, or because the setting promises a disk. */
+bool journal_keep(struct journal *j, struct span body);
+/* The outbox fills: the next hand-over should not wait. */
+bool journal_pressed(const struct journal *j);
 /* done will not be called any more; the record is written all the same. */
 void journal_forget(struct journal_ticket *t);
 /* Something was added since the last hand-over. */

@@ -1,6 +1,7 @@
 /*
- * The journal, from adding to the answer that a record is written: batches of different size, CPU
- * of the loop's and of the journal's thread. The sync of each second is not in it.
+ * The journal, from adding to the answer that a record is written, or from keeping it in the outbox
+ * until it is: batches of different size, CPU of the loop's and of the journal's thread. The sync
+ * of each second is not in it.
  */
 #include "bench.h"
 #include "bench_samples.h"
@@ -26,7 +27,7 @@ struct batched {
 struct lines {
 	struct buf bytes;
 	struct span line[LINES];
-	struct batched batched[3];
+	struct batched batched[3], kept;
 };
 
 static void encode_all(struct lines *l)
@@ -76,10 +77,23 @@ static void turn(struct journal *j, const struct span *line, size_t n)
 	}
 }
 
-static double batches(void *arg)
+/* The same with an outbox: nobody waits, unless it is full. */
+static void turn_kept(struct journal *j, const struct span *line, size_t n)
 {
-	struct batched *b = arg;
-	struct journal_options o = {.sync = JOURNAL_SYNC_PROCESS, .node = "bench"};
+	for (size_t i = 0; i < n; i++)
+		while (!journal_keep(j, line[i])) {
+			journal_hand_over(j);
+			usleep(100);
+		}
+	journal_hand_over(j);
+}
+
+typedef void turn_fn(struct journal *j, const struct span *line, size_t n);
+
+static double run(struct batched *b, struct outbox *outbox, turn_fn *turns)
+{
+	struct journal_options o = {
+		.sync = JOURNAL_SYNC_PROCESS, .node = "bench", .outbox = outbox};
 	struct err e;
 	char path[64];
 
@@ -93,13 +107,33 @@ static double batches(void *arg)
 	double before = bench_clock(CLOCK_PROCESS_CPUTIME_ID);
 
 	for (size_t i = 0; i < b->records; i += b->batch)
-		turn(j, b->lines->line + i % LINES, b->batch);
+		turns(j, b->lines->line + i % LINES, b->batch);
 	double cpu = bench_clock(CLOCK_PROCESS_CPUTIME_ID) - before;
 
 	journal_close(j, true);
 	close(o.dir);
 	bench_empty(path);
 	return cpu / (double)b->records;
+}
+
+static double batches(void *arg)
+{
+	return run(arg, NULL, turn);
+}
+
+static double kept(void *arg)
+{
+	struct err e;
+	int fd = outbox_make_unnamed(&e);
+	struct outbox *o = fd >= 0 ? outbox_open(fd, &e) : NULL;
+	double cpu;
+
+	if (!o)
+		bench_fail("%s", e.text);
+	cpu = run(arg, o, turn_kept);
+	outbox_close(o);
+	close(fd);
+	return cpu;
 }
 
 static void *begin(struct bench *b)
@@ -120,6 +154,9 @@ static void *begin(struct bench *b)
 		bench_sample(b, sizes[i].name, BENCH_NS, batches, &l->batched[i]);
 		bench_note(b, "both threads; sync = \"process\"");
 	}
+	l->kept = (struct batched){.lines = l, .batch = 256, .records = 16384, .folders = 1000};
+	bench_sample(b, "a record, by the outbox, 256 a hand-over", BENCH_NS, kept, &l->kept);
+	bench_note(b, "both threads");
 	return l;
 }
 

@@ -23,8 +23,10 @@
 struct pieces {
 	struct buf bytes;
 	struct span line[LINES];
-	int dir[2];
-	struct journal *journal;
+	int dir[3];
+	struct journal *journal, *keeping;
+	struct outbox *outbox;
+	int outbox_fd;
 	struct segment_writer *writer;
 	struct record_decoder *decoder;
 	struct ship_batch *batch;
@@ -64,6 +66,16 @@ static void add(void *arg, size_t n)
 
 	for (size_t i = 0; i < n; i += ADDED)
 		add_batch(p, p->line + i % LINES);
+}
+
+/* Twice what is counted fits into the outbox. */
+static void keep(void *arg, size_t n)
+{
+	struct pieces *p = arg;
+
+	for (size_t i = 0; i < n; i++)
+		if (!journal_keep(p->keeping, p->line[i % LINES]))
+			bench_fail("the outbox takes no record");
 }
 
 static void write_lines(void *arg, size_t n)
@@ -167,10 +179,19 @@ static void *begin(struct bench *b)
 	encode_all(p);
 	p->dir[0] = folder("pieces-journal");
 	p->dir[1] = folder("pieces-segments");
+	p->dir[2] = folder("pieces-kept");
+	p->outbox_fd = outbox_make_unnamed(&e);
+	p->outbox = p->outbox_fd >= 0 ? outbox_open(p->outbox_fd, &e) : NULL;
+	if (!p->outbox)
+		bench_fail("%s", e.text);
 	struct journal_options o = {.dir = p->dir[0], .node = "bench"};
 
 	p->journal = journal_open(&o, NULL, &e);
 	if (!p->journal)
+		bench_fail("%s", e.text);
+	o = (struct journal_options){.dir = p->dir[2], .node = "bench", .outbox = p->outbox};
+	p->keeping = journal_open(&o, NULL, &e);
+	if (!p->keeping)
 		bench_fail("%s", e.text);
 	p->writer = segment_writer_new(p->dir[1], 0, (size_t)1 << 30);
 	p->decoder = record_decoder_new();
@@ -178,6 +199,7 @@ static void *begin(struct bench *b)
 	if (!p->writer || !p->decoder || !p->batch)
 		bench_fail("out of memory");
 	bench_work(b, "add to the journal, 16 a turn, on the loop", add, p);
+	bench_work(b, "keep in the outbox, on the loop", keep, p);
 	bench_work(b, "hash and write a line, 16 at once", write_lines, p);
 	bench_work(b, "read a line and check its hash", read_lines, p);
 	bench_work(b, "decode, sum up, command of 256", make_commands, p);
@@ -189,10 +211,13 @@ static void end(void *state)
 	struct pieces *p = state;
 
 	journal_close(p->journal, true);
+	journal_close(p->keeping, true);
+	outbox_close(p->outbox);
+	close(p->outbox_fd);
 	segment_writer_free(p->writer);
 	record_decoder_free(p->decoder);
 	ship_batch_free(p->batch);
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < 3; i++)
 		close(p->dir[i]);
 	buf_free(&p->bytes);
 	free(p);

@@ -61,7 +61,7 @@ static const struct part parts[] = {
 	{"record", "encode usage", 1 / SHARE},
 	{"usage", "add, first bytes of a tunnel", 1},
 	{"usage", "add, further bytes", 1},
-	{"journal", "a record, batches of 16", 2 + 1 / SHARE},
+	{"journal", "a record, by the outbox, 256 a hand-over", 2 + 1 / SHARE},
 	{"ship", "a record, shipper", 2 + 1 / SHARE},
 };
 #define PARTS (sizeof parts / sizeof parts[0])
