@@ -69,6 +69,9 @@ struct ack {
 	int64_t at_ms, until_ms;
 };
 
+/* What is known of a record that was asked for. */
+enum noted { NOTED_NOTHING, NOTED_OK, NOTED_FAILED };
+
 /* What one request needs until its tunnel or response is done. Pooled by the worker. */
 struct request {
 	struct request *next; /* in the pool */
@@ -102,7 +105,7 @@ struct request {
 	struct journal_ticket *ticket;
 	struct dial *dial;
 	/* what callbacks noted */
-	enum { NOTED_NOTHING, NOTED_OK, NOTED_FAILED } noted;
+	enum noted noted;
 	enum resolve_result resolve_result;
 	enum identity_result identity_result;
 	int dial_error;

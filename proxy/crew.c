@@ -48,9 +48,14 @@ bool crew_start(struct master *m, struct child *c)
 		fds[n++] = m->counters_fd;
 		fds[n++] = m->standing_fd;
 		fds[n++] = m->crowd_fd;
+		fds[n++] = m->outboxes[c->index];
 		setup.n_listen = (uint32_t)m->bundle->settings->listen.n;
 		for (size_t i = 0; i < setup.n_listen; i++)
 			fds[n++] = m->sockets[c->index][i];
+	}
+	if (!crew_is_shipper(c) && !outbox_mend(m->outboxes[c->index], &e)) {
+		log_error("start", "%s", e.text);
+		return false;
 	}
 	if (!child_start(c, &setup, fds, n, &e)) {
 		log_error("start", "%s", e.text);

@@ -19,8 +19,9 @@
 enum ipc_type {
 	/* master → child */
 	IPC_SETUP,   /* worker: bundle, shared memory of usage, of logins, journal folder, shared
-			memory of counters, of standing, of the crowd, listeners …;  shipper: bundle,
-			journal root,   own journal folder, credentials, shared memory of standing */
+			memory of counters, of standing, of the crowd, outbox, listeners …;
+			shipper: bundle, journal root, own journal folder, credentials, shared
+			memory of standing */
 	IPC_BUNDLE,  /* a new bundle to open and check */
 	IPC_COMMIT,  /* use the one checked last */
 	IPC_ABORT,   /* drop it, keep the old one */

@@ -166,22 +166,46 @@ static void access_fields(const struct conn *c, const struct subject *x, enum ve
 		observed_list(x->policy, x->verdict, s->observed, sizeof s->observed));
 }
 
-static struct journal_ticket *write_down(
-	struct conn *c, const struct record *r, journal_done_fn *done)
+static bool encode(const struct record *r, struct buf *b, char line[RECORD_MAX])
+{
+	buf_init_fixed(b, line, RECORD_MAX);
+	if (record_encode(r, b))
+		return true;
+	log_error("record", "a record of kind %s does not fit %u bytes and is lost",
+		record_word(r->kind), RECORD_MAX);
+	return false;
+}
+
+/* `done` tells what becomes of it, to who holds *ticket. */
+static enum noted write_line(struct conn *c, const struct buf *line, journal_done_fn *done,
+	struct journal_ticket **ticket)
+{
+	*ticket = journal_add(c->w->journal, buf_spanof(line), done, c);
+	worker_note_record(c->w);
+	return *ticket ? NOTED_NOTHING : NOTED_FAILED;
+}
+
+/* What the outbox takes is recorded at once. */
+static enum noted write_down(struct conn *c, const struct record *r, journal_done_fn *done,
+	struct journal_ticket **ticket)
 {
 	char line[RECORD_MAX];
 	struct buf b;
-	struct journal_ticket *t;
 
-	buf_init_fixed(&b, line, sizeof line);
-	if (!record_encode(r, &b)) {
-		log_error("record", "a record of kind %s does not fit %u bytes and is lost",
-			record_word(r->kind), RECORD_MAX);
-		return NULL;
-	}
-	t = journal_add(c->w->journal, buf_spanof(&b), done, c);
-	worker_note_record(c->w);
-	return t;
+	if (!encode(r, &b, line))
+		return NOTED_FAILED;
+	if (!journal_keep(c->w->journal, buf_spanof(&b)))
+		return write_line(c, &b, done, ticket);
+	worker_kept_record(c->w);
+	return NOTED_OK;
+}
+
+/* A record that nobody waits for. */
+static void write_aside(struct conn *c, const struct record *r)
+{
+	struct journal_ticket *nobody;
+
+	write_down(c, r, NULL, &nobody);
 }
 
 /* --- figures ------------------------------------------------------------------------------------
@@ -260,8 +284,8 @@ static void begin_access(struct conn *c)
 }
 
 /* The access record of the access that has just begun. */
-static struct journal_ticket *write_access(
-	struct conn *c, const struct subject *x, journal_done_fn *done)
+static enum noted write_access(struct conn *c, const struct subject *x, journal_done_fn *done,
+	struct journal_ticket **ticket)
 {
 	struct record r;
 	struct store s;
@@ -272,7 +296,7 @@ static struct journal_ticket *write_access(
 	stamp(c, &r, &s);
 	access_id(c, s.id);
 	record_str(&r, FIELD_ID, span_str(s.id));
-	return write_down(c, &r, done);
+	return write_down(c, &r, done, ticket);
 }
 
 enum step ledger_open(struct conn *c)
@@ -280,11 +304,8 @@ enum step ledger_open(struct conn *c)
 	struct subject x = subject_of(c->rq);
 
 	begin_access(c);
-	c->rq->noted = NOTED_NOTHING;
 	conn_move(c, STATE_RECORD);
-	c->rq->ticket = write_access(c, &x, on_recorded);
-	if (!c->rq->ticket)
-		c->rq->noted = NOTED_FAILED;
+	c->rq->noted = write_access(c, &x, on_recorded, &c->rq->ticket);
 	return STEP_ON;
 }
 
@@ -347,7 +368,7 @@ static void write_end(struct conn *c, enum end_reason why)
 	record_str(&r, FIELD_TLS, span_str(a->tls));
 	if (!a->hidden)
 		record_str(&r, FIELD_SNI, span_str(a->sni));
-	write_down(c, &r, NULL);
+	write_aside(c, &r);
 }
 
 void ledger_close(struct conn *c, enum end_reason why)
@@ -395,6 +416,7 @@ static void hand_on(struct conn *c, const struct verdict *v, const struct facts 
 {
 	struct access *a = &c->access;
 	struct subject x = {c->w->bundle->policy, f->host, f->target, f->port, a->tunnel, v};
+	struct journal_ticket *nobody; /* waits for it */
 
 	write_end(c, END_HANDED);
 	free(a->sni);
@@ -405,7 +427,7 @@ static void hand_on(struct conn *c, const struct verdict *v, const struct facts 
 	a->begun_ms = clock_mono_ms();
 	a->up = a->down = 0;
 	a->usage.minute = 0;
-	write_access(c, &x, NULL);
+	write_access(c, &x, NULL, &nobody);
 }
 
 void ledger_renew(struct conn *c, const struct verdict *v, const struct facts *f)
@@ -435,7 +457,7 @@ void ledger_refusal(struct conn *c, enum verdict_word verdict, enum reason reaso
 		return;
 	stamp(c, &r, &s);
 	record_num(&r, FIELD_N, 1);
-	write_down(c, &r, NULL);
+	write_aside(c, &r);
 }
 
 /* --- bytes
@@ -527,7 +549,7 @@ void ledger_person(struct conn *c, const struct span *groups, size_t n)
 		role_list(c->rq->bundle->policy, c->rq->facts.roles, s.roles, sizeof s.roles));
 	record_str(&r, FIELD_GROUPS,
 		named_groups(c->rq->bundle->policy, groups, n, named, sizeof named));
-	write_down(c, &r, NULL);
+	write_aside(c, &r);
 }
 
 void ledger_ack(struct conn *c)
@@ -536,6 +558,8 @@ void ledger_ack(struct conn *c)
 	const struct ack *a = &rq->ack;
 	const struct snapshot *p = rq->bundle->policy;
 	struct rule_view rule;
+	char line[RECORD_MAX];
+	struct buf b;
 	struct record r;
 	struct store s;
 
@@ -549,8 +573,7 @@ void ledger_ack(struct conn *c)
 	record_str(&r, FIELD_RULE, rule.name);
 	record_str(&r, FIELD_PURPOSE, a->purpose);
 	record_num(&r, FIELD_UNTIL, (uint64_t)a->until_ms);
-	rq->noted = NOTED_NOTHING;
-	rq->ticket = write_down(c, &r, on_recorded);
-	if (!rq->ticket)
-		rq->noted = NOTED_FAILED;
+	/* who accepted something and is told so may wait for the file */
+	rq->noted =
+		encode(&r, &b, line) ? write_line(c, &b, on_recorded, &rq->ticket) : NOTED_FAILED;
 }

@@ -36,6 +36,7 @@ struct master {
 	uint32_t uid, gid; /* of workers and shipper, and of the journal's files */
 	int root_fd, usage_fd, logins_fd, standing_fd, crowd_fd;
 	int folders[USAGE_WORKERS_MAX], shipper_folder, own_folder;
+	int outboxes[USAGE_WORKERS_MAX]; /* of workers' journals */
 	uint64_t boot; /* of the usage memory */
 	int sockets[USAGE_WORKERS_MAX][SETTINGS_LISTEN];
 	unsigned workers;

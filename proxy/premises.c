@@ -197,9 +197,25 @@ static bool open_usage(struct master *m, struct err *e)
 	return true;
 }
 
+/* Beside the control socket, where a folder lies in memory as a rule (/run) and outlives all
+ * processes; without one, in memory that does not outlive the master. */
+static bool open_outboxes(struct master *m, struct err *e)
+{
+	const char *control = m->bundle->settings->control;
+	char path[SETTINGS_PATH_MAX + 32];
+
+	for (unsigned i = 0; i < m->workers; i++) {
+		snprintf(path, sizeof path, "%s.outbox-%u", control, i);
+		m->outboxes[i] = *control ? outbox_make(path, e) : outbox_make_unnamed(e);
+		if (m->outboxes[i] < 0)
+			return false;
+	}
+	return true;
+}
+
 bool premises_open(struct master *m, struct err *e)
 {
-	if (!choose_account(m, e) || !open_folders(m, e))
+	if (!choose_account(m, e) || !open_folders(m, e) || !open_outboxes(m, e))
 		return false;
 	m->logins_fd = shared_memory("stile-logins", identity_cache_size(), e);
 	m->crowd_fd = shared_memory("stile-crowd", crowd_size(m->workers), e);

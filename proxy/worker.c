@@ -26,9 +26,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define TICK_MS 1000
-/* bundle, usage, logins, journal folder, counters, standing, crowd; then listeners */
-#define SETUP_FDS  7
+#define TICK_MS	     1000
+#define HAND_OVER_MS 20 /* how long records may wait in the outbox for others */
+/* bundle, usage, logins, journal folder, counters, standing, crowd, outbox; then listeners */
+#define SETUP_FDS  8
 #define CHECKPOINT 15 /* ticks between two tips told to the master */
 
 /* --- small services for connections
@@ -36,8 +37,15 @@
 
 void worker_note_record(struct worker *w)
 {
-	if (!loop_pending(&w->hand_over_ev))
-		loop_defer(&w->hand_over_ev);
+	loop_defer(&w->hand_over_ev);
+}
+
+void worker_kept_record(struct worker *w)
+{
+	if (journal_pressed(w->journal))
+		worker_note_record(w);
+	else if (!loop_pending(&w->hand_over_ev))
+		loop_add(&w->hand_over_ev, HAND_OVER_MS);
 }
 
 void worker_day(struct worker *w, int64_t wall_ms, char out[11])
@@ -506,7 +514,7 @@ static bool open_identity(struct worker *w, const struct bundle *b, int fd, stru
 }
 
 /* The journal first, then what a predecessor left, then the world. */
-static bool open_journal(struct worker *w, int dir, struct err *e)
+static bool open_journal(struct worker *w, int dir, int outbox, struct err *e)
 {
 	const struct settings *s = w->bundle->settings;
 	struct journal_before before;
@@ -517,7 +525,8 @@ static bool open_journal(struct worker *w, int dir, struct err *e)
 		.day_arg = w};
 	size_t left;
 
-	w->journal = journal_open(&o, &before, e);
+	o.outbox = w->outbox = outbox_open(outbox, e);
+	w->journal = w->outbox ? journal_open(&o, &before, e) : NULL;
 	if (!w->journal)
 		return false;
 	if (before.any && !before.clean)
@@ -525,6 +534,10 @@ static bool open_journal(struct worker *w, int dir, struct err *e)
 			"the chain before ended without a stop mark: %llu bytes of a torn record "
 			"cut off",
 			(unsigned long long)before.cut_bytes);
+	if (before.kept || before.damaged)
+		log_warn("journal", "%llu records from the outbox of the worker before%s",
+			(unsigned long long)before.kept,
+			before.damaged ? "; the rest of it is unreadable" : "");
 	left = usage_inherit(w->usage, w->journal, dir, usage_day, w);
 	if (left)
 		log_info(
@@ -573,7 +586,7 @@ static bool set_up(
 	w->observe_until_ms = m->observe_until_ms;
 	w->metrics = w->bundle->settings->metrics;
 	return open_standing(w, m, fds[5], e) && open_counters(w, m, fds[4], e) &&
-	       open_crowd(w, fds[6], e) && open_journal(w, fds[3], e);
+	       open_crowd(w, fds[6], e) && open_journal(w, fds[3], fds[7], e);
 }
 
 static void set_events(struct worker *w)
@@ -600,6 +613,7 @@ static void finish(struct worker *w)
 	journal_hand_over(w->journal);
 	usage_tick(w->usage, w->journal, clock_wall_ms(), true, usage_day, w);
 	journal_close(w->journal, true);
+	outbox_close(w->outbox);
 	identity_free(w->identity);
 	resolver_free(w->resolver);
 	usage_close(w->usage);
@@ -641,7 +655,8 @@ int worker_main(void)
 		answer(w, IPC_FAILED, m.generation, e.text);
 		return 1;
 	}
-	close(fds[0]), close(fds[1]), close(fds[2]), close(fds[4]), close(fds[5]), close(fds[6]);
+	close(fds[0]), close(fds[1]), close(fds[2]), close(fds[4]), close(fds[5]), close(fds[6]),
+		close(fds[7]);
 	fcntl(IPC_CHILD_FD, F_SETFL, O_NONBLOCK);
 	set_events(w);
 	w->now_ms = clock_mono_ms();

@@ -41,6 +41,7 @@ struct worker {
 	struct bundle *bundle; /* in force */
 	struct worker_next next;
 	struct journal *journal;
+	struct outbox *outbox;
 	struct usage *usage;
 	struct standing *standing;
 	struct rejudge *rejudge;
@@ -60,7 +61,7 @@ struct worker {
 	struct pace *paces; /* a pool too */
 	struct pipes pipes;
 	struct spares *spares;
-	char *scratch;	    /* FLOW_BUFFER bytes */
+	char *scratch; /* FLOW_BUFFER bytes */
 	uint64_t accesses;
 	struct counters *counters;	     /* shared with the master */
 	const struct counters *all_counters; /* of all workers */
@@ -81,6 +82,8 @@ int worker_main(void);
 
 /* The record of this turn's accesses goes to the journal's thread when the turn is over. */
 void worker_note_record(struct worker *w);
+/* One that is safe already goes to it some milliseconds later, with others. */
+void worker_kept_record(struct worker *w);
 /* The local day of the policy in force, for records. */
 void worker_day(struct worker *w, int64_t wall_ms, char out[11]);
 /* The local day of that moment, of the policy in force. */
