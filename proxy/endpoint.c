@@ -98,33 +98,19 @@ static bool not_now(void)
 	return errno == EAGAIN || errno == EWOULDBLOCK;
 }
 
-/* A record may be left inside the session: only its "nothing now" uses the readiness up. */
-static ssize_t read_tls(struct endpoint *end, void *p, size_t n)
+/* A record may be left inside the session; and an end that was told before is not told again. */
+static ssize_t read_tls(struct conn *c, int side, void *p, size_t n)
 {
+	struct endpoint *end = &c->side[side];
 	ssize_t got = tls_read(end->tls, p, n);
 
-	if (got == TLS_AGAIN)
+	if (got == TLS_AGAIN || (got > 0 && tls_drained(end->tls) && !end->hung_up))
 		end->ready = false;
+	if (got == TLS_FULL)
+		endpoint_await_room(c, side);
 	if (got >= 0)
 		return got;
-	return got == TLS_AGAIN ? ENDPOINT_AGAIN : ENDPOINT_FAILED;
-}
-
-/* Record by record, until the socket is full: only then does the loop tell of room. */
-static ssize_t write_tls(struct endpoint *end, const char *p, size_t n)
-{
-	size_t done = 0;
-
-	while (done < n) {
-		ssize_t sent = tls_write(end->tls, p + done, n - done);
-
-		if (sent == TLS_AGAIN)
-			break;
-		if (sent < 0)
-			return ENDPOINT_FAILED;
-		done += (size_t)sent;
-	}
-	return (ssize_t)done;
+	return got == TLS_BROKE ? ENDPOINT_FAILED : ENDPOINT_AGAIN;
 }
 
 static ssize_t write_plain(const struct endpoint *end, const void *p, size_t n)
@@ -161,7 +147,7 @@ ssize_t endpoint_read(struct conn *c, int side, void *p, size_t n)
 	if (!end->ready)
 		return ENDPOINT_AGAIN;
 	if (end->tls)
-		return read_tls(end, p, n);
+		return read_tls(c, side, p, n);
 	do
 		got = recv(end->fd, p, n, 0);
 	while (got < 0 && errno == EINTR);
@@ -205,7 +191,7 @@ void endpoint_skip(struct conn *c, int side, size_t n)
 ssize_t endpoint_write(struct conn *c, int side, const void *p, size_t n)
 {
 	struct endpoint *end = &c->side[side];
-	ssize_t sent = end->tls ? write_tls(end, p, n) : write_plain(end, p, n);
+	ssize_t sent = end->tls ? tls_write(end->tls, p, n) : write_plain(end, p, n);
 
 	if (sent < 0)
 		return ENDPOINT_FAILED;

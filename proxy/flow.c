@@ -214,10 +214,11 @@ static void end_turn(struct conn *c, struct flow *f, size_t moved)
 	endpoint_patience(c, c->up.large || c->down.large);
 }
 
-/* Bytes that are to be encrypted or decrypted take longer. */
+/* Bytes that are to be encrypted or decrypted take longer; and in short turns less of them waits in
+ * sockets, so that they are still in the processor's cache when they are read. */
 static size_t turn_of(const struct conn *c)
 {
-	return c->side[CLIENT].tls || c->side[ORIGIN].tls ? FLOW_TURN / 4 : FLOW_TURN;
+	return c->side[CLIENT].tls || c->side[ORIGIN].tls ? FLOW_TURN_TLS : FLOW_TURN;
 }
 
 static enum flow_answer pump(struct conn *c, struct flow *f, size_t *moved)

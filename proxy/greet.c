@@ -19,7 +19,8 @@ enum end_reason greet_begin(struct conn *c)
 	}
 	c->counted = true;
 	conn_move(c, l->tls ? STATE_TLS : STATE_HEAD);
-	if (l->tls && !(c->side[CLIENT].tls = tls_accept(l->tls, c->side[CLIENT].fd)))
+	if (l->tls &&
+		!(c->side[CLIENT].tls = tls_accept(l->tls, c->w->tls_shared, c->side[CLIENT].fd)))
 		return END_NO_MEMORY;
 	return END_DONE;
 }
@@ -82,7 +83,9 @@ enum step greet_client(struct conn *c)
 {
 	switch (tls_handshake(c->side[CLIENT].tls)) {
 	case TLS_DONE:
-		c->side[CLIENT].ready = true; /* a request may have come with it */
+		/* a request may have come with it */
+		c->side[CLIENT].ready =
+			c->side[CLIENT].hung_up || !tls_drained(c->side[CLIENT].tls);
 		return conn_move(c, STATE_HEAD);
 	case TLS_WRITE:
 		endpoint_await_room(c, CLIENT);

@@ -1,17 +1,26 @@
 /*
  * TLS towards clients with libssl. A session keeps no buffer while it is idle; tickets are sealed
  * with a key that all workers derive from one secret, so that any of them resumes any session.
+ *
+ * What the library seals is gathered (gather.h) and sent when it returns; what it reads comes in
+ * large pieces.
  */
 #include "tls.h"
 
 #include "digest.h"
+#include "gather.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
+/* Read by one call: four records of the usual ciphers of TLS 1.3, so that none of them is cut where
+ * they come whole (the library fetches the rest of one by a call of its own). 3: its alignment. */
+#define READ_AHEAD  (4 * (TLS_RECORD_MAX + 22) + 3)
 #define TICKET_KEYS 80 /* SSL_CTX_set_tlsext_ticket_keys(3): name, HMAC key, AES key */
 
 struct tls_server {
@@ -19,11 +28,19 @@ struct tls_server {
 	int64_t expires;
 };
 
-/* A session is the library's own object: nothing of ours is needed beside it. */
-static SSL *ssl(const struct tls *t)
-{
-	return (SSL *)(uintptr_t)t;
-}
+struct tls_shared {
+	BIO_METHOD *way;
+	struct gather_room room;
+};
+
+struct tls {
+	SSL *ssl;
+	struct gather out;
+	uint32_t owed; /* plain bytes that are sealed already, and will be offered again */
+	bool drained;  /* the last read emptied the socket */
+	bool ended;    /* … and met its end */
+	bool lost;     /* … or a failure */
+};
 
 static bool why(struct err *e, const char *what)
 {
@@ -128,8 +145,7 @@ static bool set_up(SSL_CTX *ctx, const uint8_t *secret)
 	/* clients do close without close_notify; that is an end, not an error */
 	SSL_CTX_set_options(ctx, SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_NO_RENEGOTIATION |
 					 SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_NO_COMPRESSION);
-	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-				      SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_set_mode(ctx, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_read_ahead(ctx, 1);
 	SSL_CTX_set_alpn_select_cb(ctx, choose_http, NULL);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF); /* tickets only */
@@ -168,18 +184,105 @@ int64_t tls_server_expires(const struct tls_server *s)
 	return s->expires;
 }
 
-/* --- sessions
- * -------------------------------------------------------------------------------------- */
+/* --- the way to the socket -----------------------------------------------------------------------
+ */
 
-struct tls *tls_accept(struct tls_server *s, int fd)
+static int way_out(BIO *b, const char *p, int n)
 {
-	SSL *t = SSL_new(s->ctx);
+	struct tls *t = BIO_get_data(b);
 
-	if (t && SSL_set_fd(t, fd) == 1) {
-		SSL_set_accept_state(t);
-		return (struct tls *)t;
+	BIO_clear_retry_flags(b);
+	if (gather_put(&t->out, p, (size_t)n))
+		return n;
+	BIO_set_retry_write(b);
+	return -1;
+}
+
+/* A failure is told by the kernel once, and an end afterwards. */
+static int way_in(BIO *b, char *p, int n)
+{
+	struct tls *t = BIO_get_data(b);
+	ssize_t got;
+
+	BIO_clear_retry_flags(b);
+	if (t->lost)
+		return -1;
+	do
+		got = recv(t->out.fd, p, (size_t)n, 0);
+	while (got < 0 && errno == EINTR);
+	t->drained = got < n;
+	t->ended = got == 0;
+	if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		BIO_set_retry_read(b);
+	else if (got < 0)
+		t->lost = true;
+	return (int)got;
+}
+
+static long way_asked(BIO *b, int what, long number, void *p)
+{
+	const struct tls *t = BIO_get_data(b);
+
+	(void)number, (void)p;
+	if (what == BIO_CTRL_EOF)
+		return t->ended;
+	return what == BIO_CTRL_FLUSH; /* that is done behind each call of the library */
+}
+
+struct tls_shared *tls_shared_new(void)
+{
+	struct tls_shared *shared = malloc(sizeof *shared);
+
+	if (!shared)
+		return NULL;
+	shared->room.n = 0;
+	shared->way = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "stile");
+	if (shared->way && BIO_meth_set_write(shared->way, way_out) &&
+		BIO_meth_set_read(shared->way, way_in) && BIO_meth_set_ctrl(shared->way, way_asked))
+		return shared;
+	ERR_clear_error();
+	tls_shared_free(shared);
+	return NULL;
+}
+
+void tls_shared_free(struct tls_shared *shared)
+{
+	if (!shared)
+		return;
+	BIO_meth_free(shared->way);
+	free(shared);
+}
+
+/* --- sessions ------------------------------------------------------------------------------------
+ */
+
+static bool open_way(struct tls *t, const BIO_METHOD *way)
+{
+	BIO *b = BIO_new(way);
+
+	if (!b)
+		return false;
+	BIO_set_data(b, t);
+	BIO_set_init(b, 1);
+	SSL_set_bio(t->ssl, b, b);
+	return true;
+}
+
+struct tls *tls_accept(struct tls_server *s, struct tls_shared *shared, int fd)
+{
+	struct tls *t = calloc(1, sizeof *t);
+
+	if (!t)
+		return NULL;
+	t->out = (struct gather){.room = &shared->room, .fd = fd};
+	t->ssl = SSL_new(s->ctx);
+	if (t->ssl && open_way(t, shared->way)) {
+		SSL_set_accept_state(t->ssl);
+		return t;
 	}
-	SSL_free(t);
+	ERR_clear_error();
+	SSL_free(t->ssl);
+	free(t);
 	return NULL;
 }
 
@@ -188,15 +291,17 @@ void tls_free(struct tls *t, bool spoiled)
 	if (!t)
 		return;
 	if (spoiled)
-		SSL_set_quiet_shutdown(ssl(t), 1);
+		SSL_set_quiet_shutdown(t->ssl, 1);
 	else
 		tls_shut(t);
-	SSL_free(ssl(t));
+	SSL_free(t->ssl);
+	gather_free(&t->out);
+	free(t);
 }
 
 static enum tls_answer answer(const struct tls *t, int r)
 {
-	int error = SSL_get_error(ssl(t), r);
+	int error = SSL_get_error(t->ssl, r);
 
 	ERR_clear_error();
 	if (error == SSL_ERROR_WANT_READ)
@@ -206,14 +311,26 @@ static enum tls_answer answer(const struct tls *t, int r)
 
 struct span tls_name(const struct tls *t)
 {
-	return span_str(SSL_get_servername(ssl(t), TLSEXT_NAMETYPE_host_name));
+	return span_str(SSL_get_servername(t->ssl, TLSEXT_NAMETYPE_host_name));
 }
 
 enum tls_answer tls_handshake(struct tls *t)
 {
-	int r = SSL_do_handshake(ssl(t));
+	enum gather_answer sent = gather_send(&t->out);
+	enum tls_answer a;
+	int r;
 
-	return r == 1 ? TLS_DONE : answer(t, r);
+	t->drained = false;
+	if (sent == GATHER_GONE) {
+		r = SSL_do_handshake(t->ssl);
+		a = r == 1 ? TLS_DONE : answer(t, r);
+		if (r == 1) /* who greets only half holds less */
+			SSL_set_default_read_buffer_len(t->ssl, READ_AHEAD);
+		sent = gather_send(&t->out);
+		if (sent == GATHER_GONE || a == TLS_FAILED)
+			return a;
+	}
+	return sent == GATHER_KEPT ? TLS_WRITE : TLS_FAILED;
 }
 
 /* What SSL_read and SSL_write say, in our words. */
@@ -223,14 +340,15 @@ static ssize_t outcome(struct tls *t, int r)
 
 	if (r > 0)
 		return r;
-	error = SSL_get_error(ssl(t), r);
+	error = SSL_get_error(t->ssl, r);
 	ERR_clear_error();
 	switch (error) {
 	case SSL_ERROR_ZERO_RETURN:
 		return 0;
 	case SSL_ERROR_WANT_READ:
-	case SSL_ERROR_WANT_WRITE:
 		return TLS_AGAIN;
+	case SSL_ERROR_WANT_WRITE:
+		return TLS_FULL;
 	default:
 		return TLS_BROKE;
 	}
@@ -238,29 +356,68 @@ static ssize_t outcome(struct tls *t, int r)
 
 static int bounded(size_t n)
 {
-	return n > INT_MAX ? INT_MAX : (int)n;
+	return (int)(n < GATHER_PLAIN ? n : GATHER_PLAIN);
 }
 
+/* Record by record, until the socket is empty. A failure behind some is met again. What the library
+ * answers by itself is sent; who writes next sees what became of it. */
 ssize_t tls_read(struct tls *t, void *p, size_t n)
 {
-	return outcome(t, SSL_read(ssl(t), p, bounded(n)));
+	size_t sum = 0;
+	ssize_t got;
+
+	t->drained = false; /* what an earlier read has met may have changed since */
+	gather_send(&t->out);
+	do {
+		got = outcome(t, SSL_read(t->ssl, (char *)p + sum, bounded(n - sum)));
+		sum += got > 0 ? (size_t)got : 0;
+	} while (got > 0 && sum < n && (tls_buffered(t) || !t->drained));
+	gather_send(&t->out);
+	return sum ? (ssize_t)sum : got;
 }
 
 ssize_t tls_write(struct tls *t, const void *p, size_t n)
 {
-	ssize_t sent = n ? outcome(t, SSL_write(ssl(t), p, bounded(n))) : 0;
+	size_t done = t->owed;
+	enum gather_answer sent = gather_send(&t->out);
 
-	return n && sent == 0 ? TLS_BROKE : sent;
+	if (sent != GATHER_GONE)
+		return sent == GATHER_KEPT ? 0 : TLS_BROKE;
+	t->owed = 0;
+	while (done < n) {
+		ssize_t sealed =
+			outcome(t, SSL_write(t->ssl, (const char *)p + done, bounded(n - done)));
+
+		sent = gather_send(&t->out);
+		if (sealed == 0 || sealed == TLS_BROKE || sent == GATHER_BROKE)
+			return TLS_BROKE;
+		if (sealed > 0)
+			done += (size_t)sealed;
+		if (sealed > 0 && sent == GATHER_KEPT)
+			done -= t->owed = 1;
+		if (sealed < 0 || sent == GATHER_KEPT)
+			break;
+	}
+	return (ssize_t)done;
 }
 
 bool tls_buffered(const struct tls *t)
 {
-	return SSL_has_pending(ssl(t)) == 1;
+	return SSL_has_pending(t->ssl) == 1;
+}
+
+bool tls_drained(const struct tls *t)
+{
+	return t->drained && !tls_buffered(t);
 }
 
 void tls_shut(struct tls *t)
 {
-	if (SSL_is_init_finished(ssl(t)) && !(SSL_get_shutdown(ssl(t)) & SSL_SENT_SHUTDOWN))
-		SSL_shutdown(ssl(t));
+	if (!SSL_is_init_finished(t->ssl) || SSL_get_shutdown(t->ssl) & SSL_SENT_SHUTDOWN)
+		return;
+	if (gather_send(&t->out) == GATHER_GONE) {
+		SSL_shutdown(t->ssl);
+		gather_send(&t->out);
+	}
 	ERR_clear_error();
 }

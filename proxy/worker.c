@@ -560,11 +560,13 @@ static bool set_up(
 	w->rejudge = w->loop ? rejudge_new(w) : NULL;
 	w->digest = digest_new();
 	w->hello = hello_new();
+	w->tls_shared = tls_shared_new();
 	w->scratch = malloc(FLOW_BUFFER);
 	w->pipes.most = descriptors_pipes();
 	w->spares = w->loop ? spares_new(w->loop, descriptors_spares()) : NULL;
 	w->listener = calloc(m->n_listen, sizeof *w->listener);
-	if (!w->rejudge || !w->digest || !w->hello || !w->scratch || !w->spares || !w->listener)
+	if (!w->rejudge || !w->digest || !w->hello || !w->tls_shared || !w->scratch || !w->spares ||
+		!w->listener)
 		return err_set(e, "out of memory");
 	/* libraries have read their configuration; what is hostile is still to come */
 	if (!open_usage(w, m, fds[1], e) || !sandbox_enter(&box, e))
@@ -620,6 +622,7 @@ static void finish(struct worker *w)
 	crowd_close(w->crowd);
 	standing_close(w->standing);
 	hello_free(w->hello);
+	tls_shared_free(w->tls_shared);
 	rejudge_free(w->rejudge);
 	pace_free_pool(w->paces);
 	pipes_free(&w->pipes);

@@ -50,6 +50,7 @@ struct worker {
 	struct resolver *resolver;
 	struct identity_checker *identity;
 	struct hello_reader *hello;
+	struct tls_shared *tls_shared;
 	struct digest *digest;
 	struct listener *listener;
 	size_t n_listeners;
