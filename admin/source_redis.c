@@ -134,10 +134,11 @@ static void take(void *arg, struct span field, struct span value)
 {
 	const struct reading *r = arg;
 	uint64_t add = 0;
-	if (r->hash == ROLLUP_DAY && !span_u64(value, UINT64_MAX, &add))
-		tally_bad(r->t, 1);
-	else
-		tally_add(r->t, r->node, r->hash, span_str(r->day), field, add, value);
+	if (r->hash == ROLLUP_DAY && span_u64(value, UINT64_MAX, &add))
+		value = SPAN("");
+	else if (!value.n)
+		tally_bad(r->t, r->hash == ROLLUP_DAY);
+	tally_add(r->t, r->node, r->hash, span_str(r->day), field, add, value);
 }
 
 static bool read_whole(struct reading *r, struct err *e)

@@ -57,8 +57,8 @@ void tally_node_name(struct tally *t, size_t node, struct span name);
 size_t tally_nodes(const struct tally *t);
 const struct tally_node *tally_node(const struct tally *t, size_t i);
 
-/* One entry of a rollup: `add` for counters, `text` for minutes. What lies outside the period is
- * passed over; what cannot be read counts as bad. */
+/* One entry of a rollup: `add` for counters (`text` is empty then), `text` for what moved and for
+ * minutes. What lies outside the period is passed over; what cannot be read counts as bad. */
 void tally_add(struct tally *t, size_t node, enum rollup_hash hash, struct span day,
 	struct span field, uint64_t add, struct span text);
 /* Entries from now on are those of one hash of Redis, in which a field is once: what a scan gives a

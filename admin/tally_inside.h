@@ -26,6 +26,8 @@ enum counter {
 	/* of nodes, not of people */
 	NODE_CHECKPOINT = COUNTERS,
 	NODE_LOST,
+	/* several in one field */
+	METRIC_MOVED,
 	METRICS
 };
 

@@ -82,8 +82,8 @@ static struct known *read_field(
 {
 	struct span rest = field.n ? span_of(field.p + 1, field.n - 1) : field;
 	*metric = SPAN("");
-	if (hash == ROLLUP_DAY ? !split_metric(field, metric, &rest)
-			       : !span_starts(field, SPAN("["))) {
+	if (hash == ROLLUP_MIN ? !span_starts(field, SPAN("["))
+			       : !split_metric(field, metric, &rest)) {
 		t->bad++;
 		return NULL;
 	}
@@ -167,28 +167,12 @@ static unsigned metric_of(struct span word)
 		[COUNTER_UP] = SPAN("up"),
 		[COUNTER_DOWN] = SPAN("down"),
 		[NODE_CHECKPOINT] = SPAN("checkpoint"),
-		[NODE_LOST] = SPAN("lost")};
+		[NODE_LOST] = SPAN("lost"),
+		[METRIC_MOVED] = SPAN("moved")};
 	for (unsigned i = 0; i < METRICS; i++)
 		if (word_of[i].n && span_eq(word, word_of[i]))
 			return i;
 	return METRICS;
-}
-
-/* What is counted beside these is of no report. */
-static void count(struct tally *t, struct tally_node *node, struct known *k, struct span word,
-	uint32_t day, uint64_t add)
-{
-	unsigned metric = metric_of(word);
-	uint32_t combination;
-
-	if (metric == METRICS || again(t, k, metric))
-		return;
-	if (metric == NODE_CHECKPOINT)
-		note_recorded(t, node, day, add);
-	else if (metric == NODE_LOST)
-		node->lost += add;
-	else if ((combination = enter(t, k, day)) != INTERN_NONE)
-		tally_count(t, combination, (enum counter)metric, add);
 }
 
 /* Decimal digits from *p on and `end`, which the end of all stands for, too. */
@@ -207,6 +191,50 @@ static bool number(const char **p, const char *last, char end, uint64_t max, uin
 	*out = v;
 	*p = c < last ? c + 1 : c;
 	return true;
+}
+
+/* "up,down,tunnels", of which the last is of no report. */
+static bool moved_parse(struct span text, uint64_t *up, uint64_t *down)
+{
+	const char *p = text.p, *last = p + text.n;
+	uint64_t tunnels;
+
+	return number(&p, last, ',', INT64_MAX, up) && number(&p, last, ',', INT64_MAX, down) &&
+	       number(&p, last, ' ', INT64_MAX, &tunnels) && p == last;
+}
+
+static void count_moved(struct tally *t, struct known *k, uint32_t day, struct span text)
+{
+	uint64_t up, down;
+	uint32_t combination;
+
+	if (!moved_parse(text, &up, &down)) {
+		t->bad++;
+	} else if ((up || down) && (combination = enter(t, k, day)) != INTERN_NONE) {
+		tally_count(t, combination, COUNTER_UP, up);
+		tally_count(t, combination, COUNTER_DOWN, down);
+	}
+}
+
+/* What is counted beside these is of no report. */
+static void count(struct tally *t, struct tally_node *node, struct known *k, struct span word,
+	uint32_t day, uint64_t add, struct span text)
+{
+	unsigned metric = metric_of(word);
+	uint32_t combination;
+
+	if (metric != METRIC_MOVED && text.n)
+		t->bad++;
+	else if (metric == METRICS || again(t, k, metric))
+		return;
+	else if (metric == METRIC_MOVED)
+		count_moved(t, k, day, text);
+	else if (metric == NODE_CHECKPOINT)
+		note_recorded(t, node, day, add);
+	else if (metric == NODE_LOST)
+		node->lost += add;
+	else if ((combination = enter(t, k, day)) != INTERN_NONE)
+		tally_count(t, combination, (enum counter)metric, add);
 }
 
 /* "minute,up,down " */
@@ -279,10 +307,10 @@ void tally_add(struct tally *t, size_t node, enum rollup_hash hash, struct span 
 	struct known *k;
 	if (t->failed || !number_day(t, day) || !(k = read_field(t, hash, field, &metric)))
 		return;
-	if (hash == ROLLUP_DAY)
-		count(t, &t->node[node], k, metric, t->day, add);
-	else
+	if (hash == ROLLUP_MIN)
 		minutes(t, k, t->day, text);
+	else
+		count(t, &t->node[node], k, metric, t->day, add, text);
 }
 
 void tally_hash(struct tally *t)

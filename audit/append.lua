@@ -9,7 +9,7 @@
 --       4 "1": the first record is the oldest that the journal still has
 --       5 number of records, then for each: day (1 is the first; 0: its day has passed
 --         retention, only the tip moves over it), seq, hash, body
---       then to the end, for each increment: day, "day" or "min", field, value
+--       then to the end, for each increment: day, "day", "moved" or "min", field, value
 --
 -- Answers  {"stored", seq, hash, failed}  all stored, the tip moved; failed: increments refused
 --          {"already", seq, hash}         the tip is this batch's end or behind it inside the batch
@@ -106,14 +106,51 @@ for at = HEAD + 1, HEAD + n * WIDTH, WIDTH do
 end
 
 local failed = 0
+local function count(key, field, add) -- refused where somebody else wrote a text there, or past 2^63: the records stay
+	local done = redis.pcall('HINCRBY', key, field, add)
+	if type(done) == 'table' and done.err then
+		failed = failed + 1
+	end
+end
+
+local function three(text)
+	return string.match(text, '^(%d+),(%d+),(%d+)$')
+end
+
+-- "up,down,tunnels": each is added to that which is there; refused past what is exact here.
+local function add_moved(key, field, value)
+	local a, b, c = three(call('HGET', key, field) or '0,0,0')
+	local up, down, tunnels = three(value)
+	if a and up and a + up < 2^53 and b + down < 2^53 and c + tunnels < 2^53 then
+		call('HSET', key, field, string.format('%.0f,%.0f,%.0f', a + up, b + down, c + tunnels))
+	else
+		failed = failed + 1
+	end
+end
+
+-- A user of Redis made by an earlier version may only count there: three counters, as that version had them.
+local function count_moved(key, field, value)
+	local who, up, down, tunnels = string.match(field, '^%["moved"(.*)$'), three(value)
+	for metric, add in pairs({up = up, down = down, tunnels = tunnels}) do
+		if add ~= '0' then
+			count(key, '["' .. metric .. '"' .. who, add)
+		end
+	end
+end
+
+local moved_of = setmetatable({}, {__index = function(known, key)
+	local may = redis.acl_check_cmd('HGET', key, '') and redis.acl_check_cmd('HSET', key, '', '')
+	known[key] = may and add_moved or count_moved
+	return known[key]
+end})
+
 for at = HEAD + n * WIDTH + 1, #ARGV, WIDTH do
 	local day, hash, field, value = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
 	if hash == 'day' then
-		-- refused where somebody else wrote a text there, or past 2^63: the records stay
-		local done = redis.pcall('HINCRBY', day_key[day], field, value)
-		if type(done) == 'table' and done.err then
-			failed = failed + 1
-		end
+		count(day_key[day], field, value)
+	elseif hash == 'moved' then
+		local key = day_key[day]
+		moved_of[key](key, field, value)
 	else
 		local key = min_key[day]
 		call('HSET', key, field, (call('HGET', key, field) or '') .. value)

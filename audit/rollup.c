@@ -125,28 +125,28 @@ static void of_access(struct adding *a)
 		count(a, metric, record_has(a->r, FIELD_N) ? record_getnum(a->r, FIELD_N) : 1);
 }
 
-static void of_minute(struct adding *a, uint64_t up, uint64_t down)
+static void put_three(struct rollup *u, const uint64_t v[3], const char *end)
 {
-	struct rollup *u = start(a, ROLLUP_MIN, NULL);
 	struct buf b;
 	buf_init_fixed(&b, u->text, sizeof u->text);
-	buf_u64(&b, record_getnum(a->r, FIELD_MINUTE));
-	buf_addc(&b, ',');
-	buf_u64(&b, up);
-	buf_addc(&b, ',');
-	buf_u64(&b, down);
-	buf_addc(&b, ' ');
+	for (size_t i = 0; i < 3; i++) {
+		if (i)
+			buf_addc(&b, ',');
+		buf_u64(&b, v[i]);
+	}
+	buf_adds(&b, end);
 }
 
 static void of_usage(struct adding *a)
 {
-	count(a, "up", record_getnum(a->r, FIELD_UP));
-	count(a, "down", record_getnum(a->r, FIELD_DOWN));
-	count(a, "tunnels", record_getnum(a->r, FIELD_TUNNELS));
-	const uint64_t up = record_getnum(a->r, FIELD_CORE_UP);
-	const uint64_t down = record_getnum(a->r, FIELD_CORE_DOWN);
-	if (up > 0 || down > 0)
-		of_minute(a, up, down);
+	const uint64_t moved[] = {record_getnum(a->r, FIELD_UP), record_getnum(a->r, FIELD_DOWN),
+		record_getnum(a->r, FIELD_TUNNELS)};
+	const uint64_t core[] = {record_getnum(a->r, FIELD_MINUTE),
+		record_getnum(a->r, FIELD_CORE_UP), record_getnum(a->r, FIELD_CORE_DOWN)};
+	if (moved[0] > 0 || moved[1] > 0 || moved[2] > 0)
+		put_three(start(a, ROLLUP_MOVED, "moved"), moved, "");
+	if (core[1] > 0 || core[2] > 0)
+		put_three(start(a, ROLLUP_MIN, NULL), core, " ");
 }
 
 /* Under the purpose that was picked. */
@@ -205,7 +205,7 @@ bool rollup_key_parse(
 	*out = (struct rollup_key){.metric = span_str("")};
 	struct span *const parts[] = {&out->metric, &out->user, &out->role, &out->service,
 		&out->zone, &out->rule, &out->purpose};
-	const size_t skip = hash == ROLLUP_DAY ? 0 : 1;
+	const size_t skip = hash == ROLLUP_MIN ? 1 : 0;
 	const size_t want = sizeof parts / sizeof parts[0] - skip;
 
 	json_t *v = json_loadb(field.p, field.n, JSON_REJECT_DUPLICATES, NULL);

@@ -2,10 +2,11 @@
  * Rollups: what a record adds to the daily figures. A pure function of the record, so that a report
  * made from the journal and one made from Redis cannot differ.
  *
- * Per node and day there are two hashes: `day`, counters; `min`, the minutes of each person with
- * each service as text entries "minute,core_up,core_down " that readers add up. Field names are
- * JSON arrays: ["metric",user,role,service,zone,rule,purpose] in `day`,
- * [user,role,service,zone,rule,purpose] in `min`; unknown is "".
+ * Per node and day there are two hashes: `day`, counters, and what moved as three of them in one
+ * field, "up,down,tunnels"; `min`, the minutes of each person with each service as text entries
+ * "minute,core_up,core_down " that readers add up. Field names are JSON arrays:
+ * ["metric",user,role,service,zone,rule,purpose] in `day`, [user,role,service,zone,rule,purpose] in
+ * `min`; unknown is "".
  */
 #ifndef STILE_ROLLUP_H
 #define STILE_ROLLUP_H
@@ -13,13 +14,14 @@
 #include "record.h"
 
 enum rollup_hash {
-	ROLLUP_DAY, /* HINCRBY by `add` */
-	ROLLUP_MIN  /* append `text` */
+	ROLLUP_DAY,   /* HINCRBY by `add` */
+	ROLLUP_MOVED, /* in `day`, too: add the numbers of `text` to those that are there */
+	ROLLUP_MIN    /* append `text` */
 };
 
-/* Counters of `day`: METRIC words are allow, deny, limit, challenge, up, down, tunnels, ack,
- * checkpoint (minutes of recording, the base of coverage), lost (records that a gap mark tells of).
- */
+/* In `day` METRIC words are allow, deny, limit, challenge, moved, ack, checkpoint (minutes of
+ * recording, the base of coverage), lost (records that a gap mark tells of). Older figures have up,
+ * down and tunnels as counters of their own instead of `moved`. */
 struct rollup {
 	enum rollup_hash hash;
 	struct span day;
@@ -28,7 +30,7 @@ struct rollup {
 	char text[64];
 };
 
-#define ROLLUP_PER_RECORD 4
+#define ROLLUP_PER_RECORD 2
 
 /* Fills at most ROLLUP_PER_RECORD entries, returns how many. */
 size_t rollup_of(const struct record *r, struct rollup out[ROLLUP_PER_RECORD]);

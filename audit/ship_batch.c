@@ -247,6 +247,9 @@ static void put_sums(struct ship_batch *b)
 const struct span *ship_batch_command(
 	struct ship_batch *b, struct span sha, struct span node, struct span node_id, size_t *n)
 {
+	static const struct span words[] = {[ROLLUP_DAY] = SPAN("day"),
+		[ROLLUP_MOVED] = SPAN("moved"),
+		[ROLLUP_MIN] = SPAN("min")};
 	struct span *v = b->argv;
 	struct piece before = {b->mem.n, 2 * SHA256_LEN};
 	buf_hex(&b->mem, b->before.hash, SHA256_LEN);
@@ -275,7 +278,7 @@ const struct span *ship_batch_command(
 	}
 	for (unsigned i = 0; i < b->n_inc; i++) {
 		*v++ = small(b->inc[i].day);
-		*v++ = b->inc[i].hash == ROLLUP_DAY ? SPAN("day") : SPAN("min");
+		*v++ = words[b->inc[i].hash];
 		*v++ = piece_span(b, b->inc[i].field);
 		*v++ = piece_span(b, b->inc[i].text);
 	}

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """What `stile-report summary` of a year of PEOPLE people costs, read from a redis-server of its own that holds nothing else.
 
-Each weekday has four figures and mostly minutes for each of two services of each person, as the shipper would leave them. Several
-programs are run in turn, so that other work falls on all alike; their answers must be the same.
+Each weekday has accesses, what moved and mostly minutes for each of two services of each person, as the shipper leaves them;
+with --older as it left them when the three figures of what moved were three fields. Several programs are run in turn, so that
+other work falls on all alike; their answers must be the same.
 
-    summary_year.py [--people 1000] [--days 365] [--rounds 4] [--keep FOLDER] PROGRAM...
+    summary_year.py [--people 1000] [--days 365] [--rounds 4] [--older] [--keep] PROGRAM...
 """
 import argparse, collections, datetime, hmac, json, os, pathlib, random, re, resource, socket, statistics, subprocess, sys, tempfile, time
 
@@ -34,7 +35,7 @@ def key(p, service):
     return f'"{p["user"]}","{p["role"]}","{service}","{zone}","{p["rule"]}","{p["purpose"]}"]'
 
 
-def a_day(rng, people, day):
+def a_day(rng, people, day, older):
     """The pairs of the two hashes."""
     figures, minutes = ['["checkpoint","","","","","",""]', "1440"], []
     noon = int(datetime.datetime(day.year, day.month, day.day, 12).timestamp()) // 60
@@ -42,7 +43,10 @@ def a_day(rng, people, day):
         for service in rng.sample(p["likes"], 2):
             k, n, begin = key(p, service), 1 + int(rng.expovariate(1 / 6)), noon + rng.randrange(-240, 300)
             up, down = [rng.randrange(9000) for _ in range(n)], [rng.randrange(300_000) for _ in range(n)]
-            for metric, value in (("allow", 1 + n // 4), ("up", sum(up)), ("down", sum(down)), ("tunnels", n)):
+            moved = {"up": sum(up), "down": sum(down), "tunnels": n}
+            if not older:
+                moved = {"moved": ",".join(map(str, moved.values()))}
+            for metric, value in {"allow": 1 + n // 4, **moved}.items():
                 figures += [f'["{metric}",{k}', str(value)]
             if rng.random() < 0.82:
                 minutes += ["[" + k, "".join(f"{begin + i},{u},{d} " for i, (u, d) in enumerate(zip(up, down)))]
@@ -80,7 +84,7 @@ def load(redis, args):
         if day.weekday() >= 5:
             continue
         counts["days"] += 1
-        for what, pairs in zip(("day", "min"), a_day(rng, people, day)):
+        for what, pairs in zip(("day", "min"), a_day(rng, people, day, args.older)):
             counts[what] += len(pairs) // 2
             name = f"stile:{{{NODE}}}:{what}:{day}"
             data = b"".join(resp(["HSET", name, *pairs[i:i + 1000]]) for i in range(0, len(pairs), 1000))
@@ -109,6 +113,7 @@ def main():
     parser.add_argument("--people", type=int, default=1000)
     parser.add_argument("--days", type=int, default=365)
     parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--older", action="store_true", help="figures in the form that they had")
     parser.add_argument("--keep", action="store_true", help="print the port and wait, to look at the server by hand")
     parser.add_argument("program", nargs="+")
     args = parser.parse_args()

@@ -122,6 +122,8 @@ def test_the_printed_lines_are_enough_for_proxy_report_and_auditor(tmp_path, kee
     assert run(REPORT, "denied", "-c", report, "--from", DAY, check=False).returncode == 0
     used = office.cli("info", "commandstats").stdout  # nothing was refused, for which reports would scan
     assert "cmdstat_hgetall:" in used and re.search(r"cmdstat_hlen:.*rejected_calls=0,", used), used
+    for word in (["hget", f"stile:{{test}}:day:{DAY}", "f"], ["hset", f"stile:{{test}}:day:{DAY}", "f", "v"]):  # else it counts as versions before
+        assert office.cli("acl", "dryrun", "stile-shipper", *word).stdout == "OK\n"
 
     log, tips = f"stile:{{test}}:log:{DAY}", "stile:{test}:tips"
     assert "c" in office.as_role("auditor", "xrange", log, "-", "+", "count", 1)
@@ -135,7 +137,7 @@ def test_the_printed_lines_are_enough_for_proxy_report_and_auditor(tmp_path, kee
     assert office.as_role("retention", "unlink", log) == "1"
 
     refused = [("shipper", "del", tips), ("shipper", "unlink", tips), ("shipper", "unlink", "stile:{test}:id"), ("shipper", "xtrim", log, "maxlen", 0),
-               ("shipper", "xrange", log, "-", "+"), ("shipper", "hset", f"stile:{{test}}:day:{DAY}", "a", 1), ("shipper", "get", "other"),
+               ("shipper", "xrange", log, "-", "+"), ("shipper", "hdel", f"stile:{{test}}:day:{DAY}", "a"), ("shipper", "get", "other"),
                ("shipper", "srem", "stile:nodes", "test"), ("shipper", "keys", "*"), ("shipper", "flushall"), ("shipper", "config", "get", "*"),
                ("report", "hset", f"stile:{{test}}:day:{DAY}", "a", 1), ("report", "get", "stile:{test}:id"), ("report", "unlink", log),
                ("report", "keys", "*"), ("auditor", "hset", tips, "a", 1), ("auditor", "unlink", log), ("auditor", "get", "other"),

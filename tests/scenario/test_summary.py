@@ -108,21 +108,23 @@ def test_generated_data_is_labelled(journal):
 
 def rollups(journal):
     """What rollup.h says that Redis holds, from the raw lines: {(what, day): {field: value}}."""
-    day, minutes = collections.defaultdict(collections.Counter), collections.defaultdict(lambda: collections.defaultdict(str))
+    day, minutes = collections.defaultdict(dict), collections.defaultdict(lambda: collections.defaultdict(str))
+    moved = collections.defaultdict(lambda: collections.defaultdict(collections.Counter))
     for body in check_summary.lines(journal):
         r = json.loads(body)
         key = [r.get(k) or "" for k in ("user", "role", "service", "zone", "rule", "purpose")]
         def count(metric, n):
+            field = json.dumps([metric, *key], separators=(",", ":"), ensure_ascii=False)
             if n:
-                day["day", r["day"]][json.dumps([metric, *key], separators=(",", ":"), ensure_ascii=False)] += n
+                day["day", r["day"]][field] = day["day", r["day"]].get(field, 0) + n
         if r["k"] == "access":
             spent = r["verdict"] == "deny" and r["reason"] in check_summary.SPENT
             count("limit" if spent else r["verdict"], 1 if r["n"] is None else r["n"])
         elif r["k"] == "ack":
             count("ack", 1)
         elif r["k"] == "usage":
-            for metric in ("up", "down", "tunnels"):
-                count(metric, r[metric])
+            moved["day", r["day"]][json.dumps(["moved", *key], separators=(",", ":"), ensure_ascii=False)].update(
+                {metric: r[metric] for metric in ("up", "down", "tunnels")})
             if r["core_up"] or r["core_down"]:
                 minutes["min", r["day"]][json.dumps(key, separators=(",", ":"), ensure_ascii=False)] += f"{r['minute']},{r['core_up']},{r['core_down']} "
         elif r["k"] == "ack":
@@ -131,6 +133,8 @@ def rollups(journal):
             count("checkpoint", 1)
         elif r["k"] == "mark" and r["what"] == "gap":
             count("lost", r["n"])
+    for what, fields in moved.items():
+        day[what].update({field: ",".join(str(n[m]) for m in ("up", "down", "tunnels")) for field, n in fields.items()})
     return {**day, **minutes}
 
 
@@ -151,11 +155,25 @@ def redis(folder, started):
     return r
 
 
-def test_redis_and_journal_give_the_same_report(journal, redis):
+def former(field, value):
+    """The fields in which what moved stood before it became one."""
+    if not field.startswith('["moved",'):
+        return {field: value}
+    return {field.replace("moved", metric, 1): n for metric, n in zip(("up", "down", "tunnels"), value.split(",")) if n != "0"}
+
+
+@pytest.mark.parametrize("form", ["now", "former", "both"])
+def test_redis_and_journal_give_the_same_report(journal, redis, form):
     data = resp("SADD", "stile:nodes", "generated-demo")
     for (what, day), fields in rollups(journal).items():
         for field, value in fields.items():
-            data += resp("HSET", f"stile:{{generated-demo}}:{what}:{day}", field, value)
+            as_before = form == "former" or form == "both" and day < "2026-10-27"
+            if form == "both" and day == "2026-10-27" and field.startswith('["moved",'):  # the day of the change has some of each
+                data += resp("HSET", f"stile:{{generated-demo}}:{what}:{day}", field.replace("moved", "up", 1), 3)
+                up, rest = value.split(",", 1)
+                value = f"{int(up) - 3},{rest}"
+            for f, v in (former(field, value) if as_before else {field: value}).items():
+                data += resp("HSET", f"stile:{{generated-demo}}:{what}:{day}", f, v)
     fill(redis, data)
     period = ["--from", FIRST, "--to", LAST, "--zone", ZONE, *ALL]
     mine = report("--redis", f"redis://127.0.0.1:{redis.port}/0", *period)

@@ -166,6 +166,47 @@ static void nobody_has_bytes_but_no_minutes_and_is_no_person(void **state)
 	tally_free(t);
 }
 
+static void moved(struct tally *t, const char *user, const char *text)
+{
+	char field[256];
+	snprintf(field, sizeof field, "[\"moved\",\"%s\"," FB "]", user);
+	tally_add(t, 0, ROLLUP_MOVED, SPAN(DAY), span_str(field), 0, span_str(text));
+}
+
+/* In one field or, as it was, in one each: the same. Tunnels alone are nothing anybody did. */
+static void what_moved_adds_up_in_either_form(void **state)
+{
+	static const char *const bad[] = {"", "5", "1,2", "1,2,", "1,2,3,4", "1,2,3 4", "-1,2,3",
+		"a,2,3", ",2,3", "9223372036854775808,0,0", "0,0,9223372036854775808"};
+	const size_t n = sizeof bad / sizeof bad[0];
+	struct tally *t = start();
+	(void)state;
+	tally_hash(t);
+	moved(t, "p1", "10,200,3");
+	counter(t, "up", "p1", FB, 5);
+	counter(t, "down", "p1", FB, 6);
+	moved(t, "p2", "0,9223372036854775807,0");
+	moved(t, "p3", "0,0,9");
+	moved(t, "p1", "10,200,3"); /* a scan gives it again */
+	tally_hash(t);
+	moved(t, "p1", "1,0,0");
+	struct figures f = total(t);
+	assert_int_equal(f.people, 2);
+	assert_int_equal(f.up, 16);
+	assert_true(f.down == INT64_MAX + UINT64_C(206));
+	assert_int_equal(tally_bad_lines(t), 0);
+	for (size_t i = 0; i < n; i++) {
+		tally_hash(t);
+		moved(t, "p1", bad[i]);
+	}
+	tally_add(t, 0, ROLLUP_DAY, SPAN(DAY), SPAN("[\"up\",\"p1\"," FB "]"), 0, SPAN("x"));
+	tally_add(t, 0, ROLLUP_DAY, SPAN(DAY), SPAN("[\"none\",\"p1\"," FB "]"), 0, SPAN("1,2,3"));
+	assert_int_equal(tally_bad_lines(t), n + 2);
+	f = total(t);
+	assert_int_equal(f.up, 16);
+	tally_free(t);
+}
+
 static void counters_keep_apart_what_they_count(void **state)
 {
 	struct tally *t = start();
@@ -462,6 +503,7 @@ int main(void)
 		cmocka_unit_test(a_minute_with_two_services_is_one_minute_of_the_total),
 		cmocka_unit_test(minutes_below_the_floor_with_two_services_stay_idle),
 		cmocka_unit_test(nobody_has_bytes_but_no_minutes_and_is_no_person),
+		cmocka_unit_test(what_moved_adds_up_in_either_form),
 		cmocka_unit_test(counters_keep_apart_what_they_count),
 		cmocka_unit_test(other_days_are_passed_over_and_nonsense_is_counted),
 		cmocka_unit_test(folding_leaves_no_row_of_few_and_no_way_back),

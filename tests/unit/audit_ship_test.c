@@ -203,6 +203,16 @@ struct want {
 	struct record_decoder *decoder;
 };
 
+/* "up,down,tunnels" in a field is three numbers. */
+static void put_moved(struct words *w, struct span day, struct span field, struct span text)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		struct span number = span_cut(&text, ',');
+		put(w, "day %.*s %.*s/%u %020llu", SPAN_ARG(day), SPAN_ARG(field), i,
+			number.n ? strtoull(number.p, NULL, 10) : 0);
+	}
+}
+
 static bool want_record(
 	void *arg, const char *name, const char *chain, uint64_t seq, struct span body)
 {
@@ -220,6 +230,8 @@ static bool want_record(
 	for (size_t i = 0; i < n; i++) {
 		if (u[i].hash == ROLLUP_MIN)
 			put(&w->sums, "min %.*s %s %s", SPAN_ARG(day), u[i].field, u[i].text);
+		if (u[i].hash == ROLLUP_MOVED)
+			put_moved(&w->sums, day, span_str(u[i].field), span_str(u[i].text));
 		for (uint64_t k = 0; u[i].hash == ROLLUP_DAY && k < 1; k++)
 			put(&w->sums, "day %.*s %s %020llu", SPAN_ARG(day), u[i].field,
 				(unsigned long long)u[i].add);
@@ -303,6 +315,10 @@ static void list_hash(struct redis *r, const char *what, const char *day, struct
 	assert_true(a && a->type == REDIS_ARRAY);
 	for (size_t i = 0; i + 1 < a->n; i += 2) {
 		struct span field = a->v[i].str, value = a->v[i + 1].str;
+		if (memchr(value.p, ',', value.n) && what[0] == 'd') {
+			put_moved(out, span_str(day), field, value);
+			continue;
+		}
 		if (what[0] == 'd') {
 			put(out, "day %s %.*s %020llu", day, SPAN_ARG(field),
 				strtoull(value.p, NULL, 10));
@@ -938,6 +954,122 @@ static void a_step_never_takes_longer_than_the_time_out(void **state)
 	step_until(s, SHIP_IDLE);
 	assert_redis_has_all_of(root);
 	ship_free(s);
+}
+
+#define MOVED	"[\"moved\",\"p1\",\"staff\",\"facebook\",\"public\",\"r1\",\"\"]"
+#define DAY_KEY "stile:{" NODE "}:day:2026-11-23"
+
+/* One usage record, in a chain of its own. */
+static void write_usage(struct journal *j, uint64_t up, uint64_t down)
+{
+	unsigned waiting = 1;
+	struct record r;
+	struct buf b;
+	char mem[RECORD_MAX];
+	record_init(&r, RECORD_USAGE);
+	record_num(&r, FIELD_T, 1700000000000);
+	record_str(&r, FIELD_DAY, SPAN("2026-11-23"));
+	record_str(&r, FIELD_USER, SPAN("p1"));
+	record_str(&r, FIELD_ROLE, SPAN("staff"));
+	record_str(&r, FIELD_SERVICE, SPAN("facebook"));
+	record_str(&r, FIELD_ZONE, SPAN("public"));
+	record_str(&r, FIELD_RULE, SPAN("r1"));
+	record_num(&r, FIELD_MINUTE, 28333333);
+	record_num(&r, FIELD_UP, up);
+	record_num(&r, FIELD_DOWN, down);
+	record_num(&r, FIELD_TUNNELS, 1);
+	buf_init_fixed(&b, mem, sizeof mem);
+	assert_true(record_encode(&r, &b));
+	assert_non_null(journal_add(j, buf_spanof(&b), count_done, &waiting));
+	journal_hand_over(j);
+	while (waiting) {
+		struct pollfd p = {.fd = journal_fd(j), .events = POLLIN};
+		assert_int_equal(poll(&p, 1, 10000), 1);
+		journal_poll(j);
+	}
+}
+
+static void assert_field(const char *field, const char *want)
+{
+	struct redis *r = ask();
+	const struct redis_reply *a = redis_words(r, NULL, "HGET", DAY_KEY, field, NULL);
+	if (want ? a->type != REDIS_STRING || !span_is(a->str, want) : a->type != REDIS_NIL)
+		fail_msg("%s is %.*s, not %s", field, SPAN_ARG(a->str), want ? want : "missing");
+	redis_free(r);
+}
+
+/* What cannot be added is said, and holds up neither the records nor other figures. */
+static void what_moved_is_added_where_that_is_exact(void **state)
+{
+	static const struct {
+		const char *there;
+		uint64_t up, down;
+		const char *want;
+	} cases[] = {
+		{NULL, 5, 7, "5,7,1"},
+		{"1,2,3", 5, 7, "6,9,4"},
+		{"9007199254740990,0,0", 1, 0, "9007199254740991,0,1"},
+		{"9007199254740991,0,0", 1, 0, "9007199254740991,0,0"},
+		{"0,9007199254740991,0", 0, 1, "0,9007199254740991,0"},
+		{NULL, 1ULL << 53, 0, NULL},
+		{"junk", 5, 7, "junk"},
+		{"1,2", 5, 7, "1,2"},
+		{"12", 5, 7, "12"},
+	};
+	(void)state;
+	struct journal *j = writer("0");
+	struct ship_options o = options();
+	struct shipper *s = shipper(&o);
+	settle(s);
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		const size_t records = records_in_redis();
+		tell("HDEL", DAY_KEY, MOVED, NULL);
+		if (cases[i].there)
+			tell("HSET", DAY_KEY, MOVED, cases[i].there);
+		write_usage(j, cases[i].up, cases[i].down);
+		settle(s);
+		assert_field(MOVED, cases[i].want);
+		assert_int_equal(records_in_redis(), records + 1);
+	}
+	journal_close(j, true);
+	ship_free(s);
+}
+
+/* Whose user is of an earlier version, ships what that version did. */
+static void a_user_who_may_only_count_counts_what_moved(void **state)
+{
+	(void)state;
+	struct journal *j = writer("0");
+	for (size_t i = 0; i < 2; i++) {
+		struct ship_options o = options();
+		tell("ACL", "DELUSER", "former", NULL);
+		tell("ACL", "SETUSER", "former", "on");
+		tell("ACL", "SETUSER", "former", ">pw");
+		tell("ACL", "SETUSER", "former", "allcommands");
+		tell("ACL", "SETUSER", "former", "-hget");
+		tell("ACL", "SETUSER", "former", "-hset");
+		tell("ACL", "SETUSER", "former", "%RW~*");
+		if (i)
+			tell("ACL", "SETUSER", "former", "(+hget ~*)");
+		tell("ACL", "SETUSER", "former",
+			"(+hget +hset ~stile:{" NODE "}:tips ~stile:{" NODE "}:min:*)");
+		snprintf(o.redis.user, sizeof o.redis.user, "former");
+		snprintf(o.redis.password, sizeof o.redis.password, "pw");
+		struct shipper *s = shipper(&o);
+		tell("DEL", DAY_KEY, NULL, NULL);
+		write_usage(j, 5, 0);
+		write_usage(j, 6, 0);
+		settle(s);
+		assert_field(MOVED, NULL);
+		assert_field("[\"up\",\"p1\",\"staff\",\"facebook\",\"public\",\"r1\",\"\"]", "11");
+		assert_field(
+			"[\"down\",\"p1\",\"staff\",\"facebook\",\"public\",\"r1\",\"\"]", NULL);
+		assert_field(
+			"[\"tunnels\",\"p1\",\"staff\",\"facebook\",\"public\",\"r1\",\"\"]", "2");
+		ship_free(s);
+	}
+	journal_close(j, true);
+	tell("ACL", "DELUSER", "former", NULL);
 }
 
 static void a_second_node_of_the_same_name_is_refused(void **state)
@@ -1603,6 +1735,8 @@ int main(void)
 		T(a_password_asked_for_is_said),
 		T(a_changed_password_needs_no_restart),
 		T(a_step_never_takes_longer_than_the_time_out),
+		T(what_moved_is_added_where_that_is_exact),
+		T(a_user_who_may_only_count_counts_what_moved),
 		T(a_second_node_of_the_same_name_is_refused),
 		T(the_node_id_is_made_once_and_kept),
 		T(an_older_copy_put_back_while_stopped_is_an_alarm),
