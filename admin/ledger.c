@@ -20,43 +20,48 @@ static inline unsigned key_byte(const struct entry *e, unsigned i)
 	return part >> 8 * (i % 4) & 0xff;
 }
 
-/* The first n, by way of l->spare, whose others stay what they are. Stable. */
-static void sort_by_byte(struct ledger *l, size_t n, unsigned byte)
-{
-	size_t count[256] = {0}, at[256] = {0};
+/* How many entries have each value in each byte of the key. */
+struct counts {
+	uint32_t of[KEY_BYTES][256];
+};
 
+static void count_bytes(const struct entry *v, size_t n, struct counts *c)
+{
+	memset(c, 0, sizeof *c);
 	for (size_t i = 0; i < n; i++)
-		count[key_byte(&l->v[i], byte)]++;
+		for (unsigned byte = 0; byte < KEY_BYTES; byte++)
+			c->of[byte][key_byte(&v[i], byte)]++;
+}
+
+/* Stable. */
+static void sort_by_byte(const struct entry *from, struct entry *to, size_t n, unsigned byte,
+	const uint32_t count[256])
+{
+	size_t at[256] = {0};
+
 	for (unsigned i = 1; i < 256; i++)
 		at[i] = at[i - 1] + count[i - 1];
 	for (size_t i = 0; i < n; i++)
-		l->spare[at[key_byte(&l->v[i], byte)]++] = l->v[i];
-	memcpy(l->v, l->spare, n * sizeof *l->v);
+		to[at[key_byte(&from[i], byte)]++] = from[i];
 }
 
-/* Which bytes of the key are not the same everywhere: bit i for byte i. */
-static unsigned varied_bytes(const struct entry *v, size_t n)
-{
-	struct entry or = v[0], and = v[0];
-	unsigned varied = 0;
-
-	for (size_t i = 1; i < n; i++) {
-		or.minute |= v[i].minute, and.minute &= v[i].minute;
-		or.person |= v[i].person, and.person &= v[i].person;
-	}
-	for (unsigned i = 0; i < KEY_BYTES; i++)
-		if (key_byte(& or, i) != key_byte(&and, i))
-			varied |= 1U << i;
-	return varied;
-}
-
+/* The first n, to and fro between them and l->spare. */
 static void sort(struct ledger *l, size_t n)
 {
-	unsigned varied = n ? varied_bytes(l->v, n) : 0;
+	struct entry *from = l->v, *to = l->spare;
+	struct counts c;
 
-	for (unsigned byte = 0; byte < KEY_BYTES; byte++)
-		if (varied >> byte & 1)
-			sort_by_byte(l, n, byte);
+	count_bytes(l->v, n, &c);
+	for (unsigned byte = 0; n && byte < KEY_BYTES; byte++) {
+		if (c.of[byte][key_byte(from, byte)] == n)
+			continue; /* the same everywhere */
+		sort_by_byte(from, to, n, byte, c.of[byte]);
+		struct entry *sorted = to;
+		to = from;
+		from = sorted;
+	}
+	if (from != l->v)
+		memcpy(l->v, from, n * sizeof *from);
 }
 
 /* Minutes before `until` first, in the order they are in, and so the others. Returns how many. */

@@ -43,7 +43,8 @@ struct reading {
 	/* what is read now */
 	size_t node, day_number;
 	enum rollup_hash hash;
-	char day[11];
+	char day_text[11];
+	struct span day; /* of it; empty before the first */
 };
 
 static bool reply_wrong(const struct redis_reply *a, const char *what, struct err *e)
@@ -138,7 +139,7 @@ static void take(void *arg, struct span field, struct span value)
 		value = SPAN("");
 	else if (!value.n)
 		tally_bad(r->t, r->hash == ROLLUP_DAY);
-	tally_add(r->t, r->node, r->hash, span_str(r->day), field, add, value);
+	tally_add(r->t, r->node, r->hash, r->day, field, add, value);
 }
 
 static bool read_whole(struct reading *r, struct err *e)
@@ -216,7 +217,7 @@ static bool read_pages(struct reading *r, struct err *e)
 		if (!(more ? ask_page(r, from, e) : ask_next(r, e)))
 			return false;
 		if (more)
-			tally_raw_day(r->t, r->node, span_str(r->day));
+			tally_raw_day(r->t, r->node, r->day);
 		for (size_t i = 0; i < a->n; i++)
 			take_entry(r, &a->v[i]);
 	} while (more);
@@ -292,13 +293,14 @@ static bool find_ways(struct reading *r, struct err *e)
 /* A day of all nodes after the other, so that its minutes are complete and need not wait. */
 static void begin(struct reading *r, size_t number)
 {
-	if (!r->day[0] || r->day_number != day_of(r, number)) {
-		if (r->day[0])
-			tally_day_done(r->t, span_str(r->day));
+	if (!r->day.n || r->day_number != day_of(r, number)) {
+		if (r->day.n)
+			tally_day_done(r->t, r->day);
 		r->day_number = day_of(r, number);
-		period_day(tally_period(r->t), r->day_number, r->day);
+		period_day(tally_period(r->t), r->day_number, r->day_text);
+		r->day = span_str(r->day_text);
 		if (r->progress)
-			fprintf(stderr, "\rreading %s", r->day);
+			fprintf(stderr, "\rreading %s", r->day_text);
 	}
 	r->node = node_of(r, number);
 	r->hash = part_of(number) == PART_COUNTS ? ROLLUP_DAY : ROLLUP_MIN;
@@ -328,8 +330,8 @@ static bool read_days(struct reading *r, struct err *e)
 		if (tally_failed(r->t))
 			return err_set(e, "out of memory");
 	}
-	if (r->day[0])
-		tally_day_done(r->t, span_str(r->day));
+	if (r->day.n)
+		tally_day_done(r->t, r->day);
 	return true;
 }
 

@@ -170,7 +170,8 @@ static unsigned metric_of(struct span word)
 		[NODE_LOST] = SPAN("lost"),
 		[METRIC_MOVED] = SPAN("moved")};
 	for (unsigned i = 0; i < METRICS; i++)
-		if (word_of[i].n && span_eq(word, word_of[i]))
+		if (word.n && word_of[i].n == word.n && word_of[i].p[0] == word.p[0] &&
+			span_eq(word, word_of[i]))
 			return i;
 	return METRICS;
 }

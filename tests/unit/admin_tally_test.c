@@ -243,6 +243,8 @@ static void other_days_are_passed_over_and_nonsense_is_counted(void **state)
 	tally_add(t, 0, ROLLUP_DAY, SPAN("2026-11-04"), SPAN("[\"allow\",\"p\"," FB "]"), 1,
 		SPAN(""));
 	tally_add(t, 0, ROLLUP_DAY, SPAN("2026-10-31"), SPAN("nonsense"), 1, SPAN(""));
+	tally_add(t, 0, ROLLUP_DAY, SPAN(DAY), SPAN("[\"other\",\"p\"," FB "]"), 1, SPAN(""));
+	tally_add(t, 0, ROLLUP_DAY, SPAN(DAY), SPAN("[\"\",\"p\"," FB "]"), 1, SPAN(""));
 	assert_int_equal(tally_bad_lines(t), 0);
 	size_t n = sizeof bad / sizeof bad[0], m = sizeof bad_minutes / sizeof bad_minutes[0];
 	for (size_t i = 0; i < n; i++)
