@@ -40,7 +40,8 @@ struct loop {
 	struct epoll_event turn[TURN_SOCKETS];
 	int at, n; /* of the turn */
 	TAILQ_HEAD(, loop_watch) patient;
-	struct socket *socket; /* by descriptor */
+	const struct loop_watch *served; /* the one whose turn it is, while it may stay first */
+	struct socket *socket;		 /* by descriptor */
 	size_t n_sockets;
 };
 
@@ -248,7 +249,10 @@ static void enqueue(struct loop *l, struct loop_watch *w, short what)
 	if (w->queued)
 		return;
 	w->queued = true;
-	TAILQ_INSERT_TAIL(&l->patient, w, link);
+	if (w == l->served)
+		TAILQ_INSERT_HEAD(&l->patient, w, link);
+	else
+		TAILQ_INSERT_TAIL(&l->patient, w, link);
 }
 
 static void dequeue(struct loop *l, struct loop_watch *w)
@@ -281,17 +285,23 @@ static void go_on_next_turn(struct loop *l)
 	event_add(&l->more, &at_once);
 }
 
-static void tell_patient(struct loop *l)
+/* True: it wants to go on, and may, once the others have been told. */
+static bool tell_patient(struct loop *l, unsigned times)
 {
 	struct loop_watch *w = TAILQ_FIRST(&l->patient);
+	bool again;
 	short what;
 
 	if (!w)
-		return;
+		return false;
+	again = times < w->patient;
 	dequeue(l, w);
 	what = w->told;
 	w->told = 0;
-	w->fn(w->fd, what, w->arg);
+	l->served = again ? w : NULL;
+	w->fn(w->fd, what, w->arg); /* w may be gone */
+	l->served = NULL;
+	return again && TAILQ_FIRST(&l->patient) == w;
 }
 
 static void fetch(struct loop *l)
@@ -302,19 +312,26 @@ static void fetch(struct loop *l)
 		l->n = 0;
 }
 
-/* The rest of the turn, if loop_stop has cut it short, and the other patient ones come with the
- * next one: an edge is told once. */
-static void on_told(int fd, short what, void *arg)
+/* False: loop_stop has cut it short. */
+static bool tell_ready(struct loop *l)
 {
-	struct loop *l = arg;
-
-	(void)fd, (void)what;
 	if (l->at == l->n)
 		fetch(l);
 	while (l->at < l->n && !event_base_got_break(l->base))
 		tell(l, &l->turn[l->at++]);
-	if (!event_base_got_break(l->base))
-		tell_patient(l);
+	return !event_base_got_break(l->base);
+}
+
+/* The rest of a turn that was cut short, and the other patient ones come with the next one: an edge
+ * is told once. */
+static void on_told(int fd, short what, void *arg)
+{
+	struct loop *l = arg;
+	unsigned times = 1;
+
+	(void)fd, (void)what;
+	while (tell_ready(l) && tell_patient(l, times))
+		times++;
 	if (l->at < l->n || !TAILQ_EMPTY(&l->patient))
 		go_on_next_turn(l);
 }

@@ -78,8 +78,11 @@ void loop_deadline_drop(struct loop_deadline *d);
  */
 
 struct loop_watch {
-	int fd;	      /* -1: none */
-	bool patient; /* the owner's to set: told after all others, one of its kind in a turn */
+	int fd; /* -1: none */
+	/* The owner's to set. Not 0: told after all others, one of its kind in a turn; who asks for
+	 * later meanwhile has so many turns in succession, and what others have to tell goes
+	 * between. */
+	uint8_t patient;
 	bool queued;
 	uint8_t told; /* while queued; and by one who hands it over */
 	loop_fn *fn;

@@ -58,9 +58,9 @@ void endpoint_later(struct conn *c, int side)
 	loop_watch_later(c->w->loop, &c->side[side].watch, LOOP_READ);
 }
 
-void endpoint_patience(struct conn *c, bool patient)
+void endpoint_patience(struct conn *c, uint8_t turns)
 {
-	c->side[CLIENT].watch.patient = c->side[ORIGIN].watch.patient = patient;
+	c->side[CLIENT].watch.patient = c->side[ORIGIN].watch.patient = turns;
 }
 
 void endpoint_await_room(struct conn *c, int side)

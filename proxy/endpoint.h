@@ -40,8 +40,8 @@ void endpoint_close(struct conn *c, int side);
 void endpoint_give(struct conn *c, int side, struct loop_watch *to);
 /* Let others have their turn: the loop comes back, since there is more to read. */
 void endpoint_later(struct conn *c, int side);
-/* Whatever happens at either end waits until others had their turn (loop.h). */
-void endpoint_patience(struct conn *c, bool patient);
+/* Not 0: whatever happens at either end waits until others had their turn (loop.h). */
+void endpoint_patience(struct conn *c, uint8_t turns);
 /* The loop will tell when it can be written; after "none taken now" it does by itself. */
 void endpoint_await_room(struct conn *c, int side);
 

@@ -206,19 +206,25 @@ static enum flow_answer next_piece(struct conn *c, struct flow *f, size_t *moved
 	return p ? pipe_piece(c, f, p, moved) : piece(c, f, moved);
 }
 
-/* A flow of many bytes has long turns, which cost less a byte, and lets all others go first. */
+static bool any_tls(const struct conn *c)
+{
+	return c->side[CLIENT].tls || c->side[ORIGIN].tls;
+}
+
+/* A flow of many bytes lets all others go first, and has many turns in succession, which costs less
+ * a byte. */
 static void end_turn(struct conn *c, struct flow *f, size_t moved)
 {
 	if (moved)
 		f->large = moved >= FLOW_LARGE;
-	endpoint_patience(c, c->up.large || c->down.large);
+	endpoint_patience(c, c->up.large || c->down.large ? any_tls(c) ? 1 : FLOW_TURNS : 0);
 }
 
 /* Bytes that are to be encrypted or decrypted take longer; and in short turns less of them waits in
  * sockets, so that they are still in the processor's cache when they are read. */
 static size_t turn_of(const struct conn *c)
 {
-	return c->side[CLIENT].tls || c->side[ORIGIN].tls ? FLOW_TURN_TLS : FLOW_TURN;
+	return any_tls(c) ? FLOW_TURN_TLS : FLOW_TURN;
 }
 
 static enum flow_answer pump(struct conn *c, struct flow *f, size_t *moved)

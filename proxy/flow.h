@@ -38,8 +38,9 @@ enum flow_answer {
 };
 
 #define FLOW_BUFFER   (256u << 10) /* a worker's buffer: a piece moves at most this */
-#define FLOW_TURN     (4u << 20)   /* bytes of one flow before others have their turn */
-#define FLOW_TURN_TLS (256u << 10) /* the same where one end speaks TLS with stile */
+#define FLOW_TURN     (512u << 10) /* bytes of one flow before others have their turn */
+#define FLOW_TURNS    8		   /* that a bulky one has before the next bulky one */
+#define FLOW_TURN_TLS (256u << 10) /* where one end speaks TLS with stile, and only one turn */
 #define FLOW_LARGE    FLOW_BUFFER  /* in a turn: who moves so much is patient, and worth a pipe */
 
 void flow_init(struct flow *f, int from);

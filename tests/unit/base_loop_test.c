@@ -467,11 +467,11 @@ static void the_patient_are_told_after_all_others_one_in_a_turn(void **state)
 
 	(void)state;
 	pairs(&t, LOOP_READ);
-	t.watch[0].patient = true;
+	t.watch[0].patient = 1;
 	assert_int_equal(write(t.peer[0], "a", 1), 1);
 	assert_int_equal(write(t.peer[1], "b", 1), 1);
 	assert_string_equal(hear(&t), "1r0r");
-	t.watch[1].patient = true;
+	t.watch[1].patient = 1;
 	assert_int_equal(write(t.peer[0], "a", 1), 1);
 	assert_int_equal(write(t.peer[1], "b", 1), 1);
 	assert_string_equal(hear(&t), "0r1r");
@@ -506,6 +506,67 @@ static void who_asks_for_later_turns_lets_others_go_first(void **state)
 	loop_run(t.l);
 	t.order[t.n] = 0;
 	assert_string_equal(t.order, "0r0r0r1r0r0r");
+	unpair(&t);
+}
+
+/* Both want more and more, until they were told 20 times. */
+static void on_greedy_patient(int fd, short what, void *arg)
+{
+	struct told *t = arg;
+	int me = fd == t->fd[0] ? 0 : 1;
+
+	(void)what;
+	t->order[t->n++] = (char)('0' + me);
+	if (t->n < 20)
+		loop_watch_later(t->l, &t->watch[me], LOOP_READ);
+	else
+		loop_stop(t->l);
+}
+
+static void of_the_patient_one_goes_on_for_a_while(void **state)
+{
+	struct told t;
+
+	(void)state;
+	pairs(&t, LOOP_READ);
+	for (int i = 0; i < 2; i++) {
+		t.watch[i].fn = on_greedy_patient;
+		t.watch[i].patient = 8;
+		assert_int_equal(write(t.peer[i], "a", 1), 1);
+	}
+	loop_run(t.l);
+	t.order[t.n] = 0;
+	assert_string_equal(t.order, "00000000111111110000");
+	unpair(&t);
+}
+
+static void on_patient_that_ends(int fd, short what, void *arg)
+{
+	struct told *t = arg;
+	int me = fd == t->fd[0] ? 0 : 1;
+
+	(void)what;
+	t->order[t->n++] = (char)('0' + me);
+	loop_watch_later(t->l, &t->watch[me], LOOP_READ);
+	loop_unwatch(t->l, &t->watch[me]);
+	if (me == 1)
+		loop_stop(t->l);
+}
+
+static void of_the_patient_one_may_end_in_its_turn(void **state)
+{
+	struct told t;
+
+	(void)state;
+	pairs(&t, LOOP_READ);
+	for (int i = 0; i < 2; i++) {
+		t.watch[i].fn = on_patient_that_ends;
+		t.watch[i].patient = 8;
+		assert_int_equal(write(t.peer[i], "a", 1), 1);
+	}
+	loop_run(t.l);
+	t.order[t.n] = 0;
+	assert_string_equal(t.order, "01");
 	unpair(&t);
 }
 
@@ -564,6 +625,8 @@ int main(void)
 		cmocka_unit_test(an_event_of_a_closed_socket_is_not_its_successors),
 		cmocka_unit_test(the_patient_are_told_after_all_others_one_in_a_turn),
 		cmocka_unit_test(who_asks_for_later_turns_lets_others_go_first),
+		cmocka_unit_test(of_the_patient_one_goes_on_for_a_while),
+		cmocka_unit_test(of_the_patient_one_may_end_in_its_turn),
 		cmocka_unit_test(who_waits_for_a_turn_may_be_closed_or_move),
 		cmocka_unit_test(a_watch_goes_over_to_another_owner),
 	};
