@@ -36,10 +36,11 @@ struct tls_shared {
 struct tls {
 	SSL *ssl;
 	struct gather out;
-	uint32_t owed; /* plain bytes that are sealed already, and will be offered again */
-	bool drained;  /* the last read emptied the socket */
-	bool ended;    /* … and met its end */
-	bool lost;     /* … or a failure */
+	uint8_t tickets; /* to be sent with the first bytes */
+	uint32_t owed;	 /* plain bytes that are sealed already, and will be offered again */
+	bool drained;	 /* the last read emptied the socket */
+	bool ended;	 /* … and met its end */
+	bool lost;	 /* … or a failure */
 };
 
 static bool why(struct err *e, const char *what)
@@ -149,6 +150,7 @@ static bool set_up(SSL_CTX *ctx, const uint8_t *secret)
 	SSL_CTX_set_read_ahead(ctx, 1);
 	SSL_CTX_set_alpn_select_cb(ctx, choose_http, NULL);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF); /* tickets only */
+	SSL_CTX_set_num_tickets(ctx, 0);			 /* of the handshake itself */
 	return SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 &&
 	       SSL_CTX_set_session_id_context(ctx, name, sizeof name - 1) == 1 &&
 	       set_tickets(ctx, secret);
@@ -314,6 +316,16 @@ struct span tls_name(const struct tls *t)
 	return span_str(SSL_get_servername(t->ssl, TLSEXT_NAMETYPE_host_name));
 }
 
+/* Who greets only half holds a small buffer. Tickets of TLS 1.3 go with the first answer, in its
+ * call: two, as the library has it, or one for that which was used (RFC 8446 4.6.1). */
+static enum tls_answer greeted(struct tls *t)
+{
+	SSL_set_default_read_buffer_len(t->ssl, READ_AHEAD);
+	if (SSL_version(t->ssl) == TLS1_3_VERSION)
+		t->tickets = SSL_session_reused(t->ssl) ? 1 : 2;
+	return TLS_DONE;
+}
+
 enum tls_answer tls_handshake(struct tls *t)
 {
 	enum gather_answer sent = gather_send(&t->out);
@@ -323,9 +335,7 @@ enum tls_answer tls_handshake(struct tls *t)
 	t->drained = false;
 	if (sent == GATHER_GONE) {
 		r = SSL_do_handshake(t->ssl);
-		a = r == 1 ? TLS_DONE : answer(t, r);
-		if (r == 1) /* who greets only half holds less */
-			SSL_set_default_read_buffer_len(t->ssl, READ_AHEAD);
+		a = r == 1 ? greeted(t) : answer(t, r);
 		sent = gather_send(&t->out);
 		if (sent == GATHER_GONE || a == TLS_FAILED)
 			return a;
@@ -384,6 +394,8 @@ ssize_t tls_write(struct tls *t, const void *p, size_t n)
 	if (sent != GATHER_GONE)
 		return sent == GATHER_KEPT ? 0 : TLS_BROKE;
 	t->owed = 0;
+	for (; t->tickets; t->tickets--)
+		SSL_new_session_ticket(t->ssl); /* without one it goes as well */
 	while (done < n) {
 		ssize_t sealed =
 			outcome(t, SSL_write(t->ssl, (const char *)p + done, bounded(n - done)));

@@ -25,13 +25,14 @@ def curl(s, url, *more, user="ben"):
     return int(code or 0), body, r.stderr
 
 
-def greet(s, version=None, session=None, alpn=("http/1.1",)):
-    """A TLS connection to the proxy."""
-    c = ssl.create_default_context(cafile=str(s.ca.ca))
+def greet(s, version=None, before=None, alpn=("http/1.1",)):
+    """A TLS connection to the proxy; before: context and session of an earlier one, to be resumed."""
+    c, session = before or (ssl.create_default_context(cafile=str(s.ca.ca)), None)
     c.set_alpn_protocols(list(alpn))
     if version:
         c.minimum_version = c.maximum_version = version
-    return c.wrap_socket(socket.create_connection(("127.0.0.1", s.tls), timeout=10), server_hostname="proxy.example")
+    return c.wrap_socket(socket.create_connection(("127.0.0.1", s.tls), timeout=10), server_hostname="proxy.example",
+                         session=session)
 
 
 def test_http_and_https_and_big_bodies(folder, started):
@@ -81,6 +82,47 @@ def test_a_session_is_resumed_by_another_worker(folder, started):
     for _ in range(8):
         again = wait_for("an answer", lambda: (lambda r: r if r.returncode == 0 else None)(run(*ask, "-sess_in", kept, input="", check=False)))
         assert "Reused, TLSv1.2" in again.stdout
+
+
+def test_a_session_of_tls_1_3_is_resumed_with_what_came_with_the_first_answer(folder, started):
+    s = proxy_with_tls(folder, started, workers=2)
+    kept = None
+    for turn in range(6):  # by whichever worker
+        t = greet(s, ssl.TLSVersion.TLSv1_3, before=kept)
+        assert t.session_reused == (turn > 0)
+        t.sendall(b"GET http://news.example/ HTTP/1.1\r\nHost: news.example\r\n\r\n")
+        assert t.recv(65536).startswith(b"HTTP/1.1 407") and t.session.has_ticket
+        kept = t.context, t.session
+        t.unwrap().close()
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_slow_reader_gets_all_though_the_origin_has_ended(folder, started, version):
+    """Much more than sockets take, read a little at a time while the origin is gone: all of it, and then the end."""
+    s = proxy_with_tls(folder, started)
+    origin = socket.create_server(("127.0.0.1", 0))
+    big = os.urandom(16_000_000)
+
+    def serve():
+        c, _ = origin.accept()
+        assert c.recv(1) == b"x"
+        c.sendall(big)
+        c.close()
+    threading.Thread(target=serve, daemon=True).start()
+    port = origin.getsockname()[1]
+    t = greet(s, version)
+    t.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    t.sendall(f"CONNECT news.example:{port} HTTP/1.1\r\nHost: x:1\r\n{basic('ben')}\r\n\r\n".encode())
+    assert t.recv(4096).startswith(b"HTTP/1.1 200")
+    t.sendall(b"x")  # not TLS: nothing more is awaited
+    got = bytearray()
+    while d := t.recv(3000):
+        got += d
+    assert got == big
+    t.unwrap().close()  # its close_notify was there
+    s.stop()
+    end = [x for x in s.journal_records() if x["k"] == "end"]
+    assert len(end) == 1 and (end[0]["reason"], end[0]["down"]) == ("origin-closed", len(big))
 
 
 def serial(s):

@@ -25,6 +25,8 @@
 static struct tls_server *server;
 static struct tls_shared *shared;
 static SSL_CTX *clients;
+static SSL_SESSION *offered; /* by the next client; NULL: none */
+static int tickets;	     /* that clients got */
 static char pattern[3 * PIECE];
 
 struct pair {
@@ -41,6 +43,13 @@ static size_t slurp(const char *name, char *p, size_t n)
 	if (f)
 		fclose(f);
 	return got;
+}
+
+static int on_ticket(SSL *s, SSL_SESSION *session)
+{
+	(void)s, (void)session;
+	tickets++;
+	return 0;
 }
 
 static int set_up(void **state)
@@ -61,6 +70,8 @@ static int set_up(void **state)
 	shared = tls_shared_new();
 	clients = SSL_CTX_new(TLS_client_method());
 	SSL_CTX_set_mode(clients, SSL_MODE_ENABLE_PARTIAL_WRITE);
+	SSL_CTX_set_session_cache_mode(clients, SSL_SESS_CACHE_CLIENT);
+	SSL_CTX_sess_set_new_cb(clients, on_ticket);
 	for (size_t i = 0; i < sizeof pattern; i++)
 		pattern[i] = (char)(i * 31 + i / 251);
 	return server && shared && clients ? 0 : -1;
@@ -97,6 +108,8 @@ static struct pair greet(int kind, int version, int sndbuf, uint8_t fragment)
 	SSL_set_max_proto_version(p.client, version);
 	if (fragment)
 		assert_int_equal(SSL_set_tlsext_max_fragment_length(p.client, fragment), 1);
+	if (offered)
+		assert_int_equal(SSL_set_session(p.client, offered), 1);
 	SSL_set_read_ahead(p.client, 1);
 	SSL_set_fd(p.client, p.theirs);
 	SSL_set_connect_state(p.client);
@@ -209,7 +222,7 @@ static void every_byte_comes_once_and_before_the_end(void **state)
 	}
 }
 
-/* One message of this kind of socket is what one call sent. */
+/* One message of this kind of socket is what one call sent: tickets of TLS 1.3, too. */
 static void a_piece_is_sent_with_one_call(void **state)
 {
 	static char got[PIECE];
@@ -218,12 +231,41 @@ static void a_piece_is_sent_with_one_call(void **state)
 	for (size_t i = 0; i < 2; i++) {
 		struct pair p = greet(SOCK_SEQPACKET, versions[i], 200000, 0);
 
-		while (recv(p.theirs, got, sizeof got, 0) > 0) /* tickets */
-			;
+		assert_int_equal(recv(p.theirs, got, sizeof got, 0), -1);
 		assert_int_equal(tls_write(p.t, pattern, 100000), 100000);
-		assert_in_range(recv(p.theirs, got, sizeof got, 0), 100000 + 7 * 20, 101000);
+		assert_in_range(recv(p.theirs, got, sizeof got, 0), 100000 + 7 * 20, 102000);
 		assert_int_equal(recv(p.theirs, got, sizeof got, 0), -1);
 		part(&p);
+	}
+}
+
+static void sessions_are_resumed(void **state)
+{
+	static const struct {
+		int version, first, again; /* tickets of a full handshake, of one with a ticket */
+	} rows[] = {{TLS1_2_VERSION, 1, 0}, {TLS1_3_VERSION, 2, 1}};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct pair p = greet(SOCK_STREAM, rows[i].version, 0, 0);
+
+		tickets = rows[i].version == TLS1_2_VERSION; /* it came with the handshake */
+		assert_int_equal(tls_write(p.t, pattern, 10), 10);
+		assert_int_equal(hear(&p, 0, 10), 10);
+		assert_int_equal(tickets, rows[i].first);
+		offered = SSL_SESSION_dup(SSL_get0_session(p.client)); /* its own is spoilt */
+		part(&p);
+
+		p = greet(SOCK_STREAM, rows[i].version, 0, 0);
+		assert_true(SSL_session_reused(p.client));
+		tickets = 0;
+		assert_int_equal(tls_write(p.t, pattern, 10), 10);
+		assert_int_equal(tls_write(p.t, pattern + 10, 10), 10);
+		assert_int_equal(hear(&p, 0, 10) + hear(&p, 10, 10), 20);
+		assert_int_equal(tickets, rows[i].again);
+		part(&p);
+		SSL_SESSION_free(offered);
+		offered = NULL;
 	}
 }
 
@@ -415,6 +457,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_byte_comes_once_and_before_the_end),
 		cmocka_unit_test(a_piece_is_sent_with_one_call),
+		cmocka_unit_test(sessions_are_resumed),
 		cmocka_unit_test(bytes_that_wait_are_not_all_taken),
 		cmocka_unit_test(an_end_while_bytes_wait_leaves_no_broken_record),
 		cmocka_unit_test(a_client_that_leaves_while_bytes_wait_is_met),
