@@ -458,6 +458,73 @@ static void an_event_of_a_closed_socket_is_not_its_successors(void **state)
 	unpair(&t);
 }
 
+/* --- many at once --- */
+
+enum { CROWD = 8, ENOUGH = 200000 };
+
+struct crowd {
+	struct loop *l;
+	struct loop_watch watch[CROWD];
+	int peer[CROWD];
+	size_t told;
+	bool timed;
+};
+
+/* It is ready again before the turn is over, and so are all the others. */
+static void on_busy(int fd, short what, void *arg)
+{
+	struct crowd *t = arg;
+	char c;
+
+	(void)what;
+	if (++t->told == ENOUGH)
+		loop_stop(t->l);
+	for (int i = 0; i < CROWD; i++)
+		if (t->watch[i].fd == fd) {
+			assert_int_equal(read(fd, &c, 1), 1);
+			assert_int_equal(write(t->peer[i], "x", 1), 1);
+		}
+}
+
+static void on_crowds_time(int fd, short what, void *arg)
+{
+	struct crowd *t = arg;
+
+	(void)fd, (void)what;
+	t->timed = true;
+	loop_stop(t->l);
+}
+
+static void sockets_that_are_always_ready_let_a_timer_have_its_turn(void **state)
+{
+	struct crowd t = {.l = loop_new()};
+	struct loop_ev timer;
+
+	(void)state;
+	assert_non_null(t.l);
+	for (int i = 0; i < CROWD; i++) {
+		int v[2];
+
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, v), 0);
+		t.peer[i] = v[1];
+		assert_true(loop_watch(t.l, &t.watch[i], v[0], LOOP_READ, on_busy, &t));
+		assert_int_equal(write(v[1], "x", 1), 1);
+	}
+	loop_init(&timer, t.l, -1, 0, on_crowds_time, &t);
+	loop_add(&timer, 5);
+	loop_run(t.l);
+	assert_true(t.timed);
+	assert_true(t.told > CROWD);
+	for (int i = 0; i < CROWD; i++) {
+		int fd = t.watch[i].fd;
+
+		loop_unwatch(t.l, &t.watch[i]);
+		close(fd);
+		close(t.peer[i]);
+	}
+	loop_free(t.l);
+}
+
 /* --- patience ---
  */
 
@@ -623,6 +690,7 @@ int main(void)
 		cmocka_unit_test(a_socket_is_told_of_once_and_again_on_request),
 		cmocka_unit_test(a_stop_loses_no_event_of_its_turn),
 		cmocka_unit_test(an_event_of_a_closed_socket_is_not_its_successors),
+		cmocka_unit_test(sockets_that_are_always_ready_let_a_timer_have_its_turn),
 		cmocka_unit_test(the_patient_are_told_after_all_others_one_in_a_turn),
 		cmocka_unit_test(who_asks_for_later_turns_lets_others_go_first),
 		cmocka_unit_test(of_the_patient_one_goes_on_for_a_while),
