@@ -43,18 +43,26 @@ static inline void take_byte(struct state *s, uint8_t byte)
 	s->word = 0;
 }
 
+/* Eight bytes end the word that was begun and begin the next one. */
+static inline void take_eight(struct state *s, uint64_t x)
+{
+	unsigned begun = s->n % 8 * 8;
+
+	take_word(s, s->word | x << begun);
+	s->word = begun ? x >> (64 - begun) : 0;
+	s->n += 8;
+}
+
 static inline void take(struct state *s, struct span part)
 {
 	size_t i = 0;
-	uint64_t word;
+	uint64_t x;
 
-	while (i < part.n && s->n % 8)
-		take_byte(s, (uint8_t)part.p[i++]);
-	for (; part.n - i >= 8; i += 8, s->n += 8) {
-		memcpy(&word, part.p + i, sizeof word);
+	for (; part.n - i >= 8; i += 8) {
+		memcpy(&x, part.p + i, sizeof x);
 		if (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__)
-			word = __builtin_bswap64(word);
-		take_word(s, word);
+			x = __builtin_bswap64(x);
+		take_eight(s, x);
 	}
 	while (i < part.n)
 		take_byte(s, (uint8_t)part.p[i++]);
