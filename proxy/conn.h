@@ -17,6 +17,7 @@
 #include "journal.h"
 #include "quota.h"
 #include "loop.h"
+#include "pseudonyms.h"
 #include "policy.h"
 #include "rejudge.h"
 #include "resolve.h"
@@ -34,8 +35,6 @@ const char *end_word(enum end_reason r);
 
 /* What a step answers: the state moved, go on; or wait for the next event. */
 enum step { STEP_ON, STEP_WAIT };
-
-#define PERSON_LEN 24
 
 /* What is known of a given access while its bytes move: small, for it lives as long as a tunnel. */
 struct access {
@@ -78,7 +77,7 @@ struct request {
 	char *bytes;	      /* head, and what came with it */
 	size_t n, cap;
 	size_t written; /* of bytes, ever: behind n stands what was moved away */
-	char *answer; /* of the origin: bytes of the response head */
+	char *answer;	/* of the origin: bytes of the response head */
 	size_t answer_n, answer_cap;
 	struct head_request head;
 	struct head_response response;

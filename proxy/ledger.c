@@ -496,15 +496,6 @@ void ledger_bytes(struct conn *c, uint64_t up, uint64_t down)
 /* --- people
  * ------------------------------------------------------------------------------------------ */
 
-static void pseudonym(struct conn *c, const char *user, char out[PERSON_LEN + 1])
-{
-	struct span text = span_str(user);
-	uint8_t mac[SHA256_LEN];
-
-	digest_hmac(c->w->digest, span_of(c->rq->bundle->pseudonym_key, 32), &text, 1, mac);
-	hex_encode(mac, PERSON_LEN / 2, out);
-}
-
 /* Only groups that some role asks for: what the policy does not use is nobody's business. */
 static struct span named_groups(
 	const struct snapshot *p, const struct span *groups, size_t n, char *out, size_t cap)
@@ -523,32 +514,45 @@ static struct span named_groups(
 	return b.failed ? span_of("", 0) : buf_spanof(&b);
 }
 
-void ledger_person(struct conn *c, const struct span *groups, size_t n)
+/* Is today's record of him still to be written? */
+static bool is_news(struct conn *c, struct pseudonym *who)
 {
 	/* one a day: the first take of a rate that has only one */
 	static const struct rate_limit daily = {.interval_us = 86400ull * 1000000, .burst = 0};
-	char person[PERSON_LEN + 1];
+	int64_t now = clock_wall_ms();
+	uint32_t today = worker_today(c->w, now / 1000)->number, retry;
+	char day[11], first[32];
+
+	if (who->told == today)
+		return false;
+	who->told = today;
+	worker_day(c->w, now, day);
+	snprintf(first, sizeof first, "person %s", day);
+	return usage_rate_take(
+		c->w->usage, span_str(who->text), span_str(first), &daily, clock_mono_us(), &retry);
+}
+
+void ledger_person(struct conn *c, const struct span *groups, size_t n)
+{
+	const struct bundle *b = c->rq->bundle;
+	struct pseudonym *who = pseudonyms_find(c->w->pseudonyms, c->w->digest,
+		span_of(b->pseudonym_key, 32), span_str(c->rq->user));
 	struct record r;
 	struct store s;
-	char first[32], named[1024];
-	uint32_t retry;
+	char named[1024];
 
-	pseudonym(c, c->rq->user, person);
-	if (strcmp(person, c->access.person) == 0)
+	if (strcmp(who->text, c->access.person) == 0)
 		return;
-	memcpy(c->access.person, person, sizeof person);
+	memcpy(c->access.person, who->text, sizeof who->text);
+	if (!is_news(c, who))
+		return;
 	record_init(&r, RECORD_PERSON);
 	stamp(c, &r, &s);
-	snprintf(first, sizeof first, "person %s", s.day);
-	if (!usage_rate_take(c->w->usage, span_str(person), span_str(first), &daily,
-		    clock_mono_us(), &retry))
-		return;
-	record_str(&r, FIELD_USER, span_str(person));
+	record_str(&r, FIELD_USER, span_str(c->access.person));
 	record_str(&r, FIELD_STRENGTH, SPAN("password"));
-	record_str(&r, FIELD_ROLES,
-		role_list(c->rq->bundle->policy, c->rq->facts.roles, s.roles, sizeof s.roles));
-	record_str(&r, FIELD_GROUPS,
-		named_groups(c->rq->bundle->policy, groups, n, named, sizeof named));
+	record_str(
+		&r, FIELD_ROLES, role_list(b->policy, c->rq->facts.roles, s.roles, sizeof s.roles));
+	record_str(&r, FIELD_GROUPS, named_groups(b->policy, groups, n, named, sizeof named));
 	write_aside(c, &r);
 }
 

@@ -14,6 +14,7 @@
 #include "listener.h"
 #include "listing.h"
 #include "log.h"
+#include "pseudonyms.h"
 #include "sandbox.h"
 
 #include <errno.h>
@@ -559,14 +560,15 @@ static bool set_up(
 	w->loop = loop_new();
 	w->rejudge = w->loop ? rejudge_new(w) : NULL;
 	w->digest = digest_new();
+	w->pseudonyms = pseudonyms_new();
 	w->hello = hello_new();
 	w->tls_shared = tls_shared_new();
 	w->scratch = malloc(FLOW_BUFFER);
 	w->pipes.most = descriptors_pipes();
 	w->spares = w->loop ? spares_new(w->loop, descriptors_spares()) : NULL;
 	w->listener = calloc(m->n_listen, sizeof *w->listener);
-	if (!w->rejudge || !w->digest || !w->hello || !w->tls_shared || !w->scratch || !w->spares ||
-		!w->listener)
+	if (!w->rejudge || !w->digest || !w->pseudonyms || !w->hello || !w->tls_shared ||
+		!w->scratch || !w->spares || !w->listener)
 		return err_set(e, "out of memory");
 	/* libraries have read their configuration; what is hostile is still to come */
 	if (!open_usage(w, m, fds[1], e) || !sandbox_enter(&box, e))
@@ -627,6 +629,7 @@ static void finish(struct worker *w)
 	pace_free_pool(w->paces);
 	pipes_free(&w->pipes);
 	spares_free(w->spares);
+	pseudonyms_free(w->pseudonyms);
 	digest_free(w->digest);
 	drop_next(w);
 	bundle_unref(w->bundle);

@@ -21,6 +21,7 @@
 struct conn;
 struct crowd;
 struct counters;
+struct pseudonyms;
 struct rejudge;
 struct request;
 struct listener;
@@ -52,6 +53,7 @@ struct worker {
 	struct hello_reader *hello;
 	struct tls_shared *tls_shared;
 	struct digest *digest;
+	struct pseudonyms *pseudonyms;
 	struct listener *listener;
 	size_t n_listeners;
 	struct settings_address metrics; /* a listener too, though the master's; port 0: none */
