@@ -290,7 +290,8 @@ bool outbox_written(
 {
 	const struct note *n = &o->head->note[atomic_load(&o->head->which) & 1];
 
-	if (strncmp(n->chain, chain, sizeof n->chain) != 0 || !n->seq || n->seq > seq)
+	if (strncmp(n->chain, chain, sizeof n->chain) != 0 || !n->seq)
 		return false;
-	return x->number < n->number || x->number - n->number <= seq - n->seq;
+	/* What lies before was written before the note was, also if nothing was since. */
+	return x->number < n->number || (n->seq <= seq && x->number - n->number <= seq - n->seq);
 }

@@ -11,35 +11,14 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 
-#include "journal_story.h"
+#include "outbox_story.h"
 
 #define CHAIN "0123456789abcdef0123456789abcdef"
 #define OTHER "fedcba9876543210fedcba9876543210"
 
 /* --- files --------------------------------------------------------------------------------- */
-
-static int must_make(const char *path)
-{
-	struct err e = {""};
-	int fd = outbox_make(path, &e);
-
-	if (fd < 0)
-		fail_msg("%s", e.text);
-	return fd;
-}
-
-static struct outbox *must_map(int fd)
-{
-	struct err e = {""};
-	struct outbox *o = outbox_open(fd, &e);
-
-	if (!o)
-		fail_msg("%s", e.text);
-	return o;
-}
 
 static void put(struct outbox *o, uint64_t number)
 {
@@ -244,6 +223,8 @@ static void what_stands_in_a_segment_is_told_by_the_note(void **state)
 	assert_true(outbox_written(o, &x, CHAIN, 103));
 	assert_true(outbox_written(o, &x, CHAIN, 200));
 	assert_false(outbox_written(o, &x, OTHER, 200));
+	outbox_intend(o, CHAIN, 14, 105); /* with a hole between: 12 was written before */
+	assert_true(outbox_written(o, &x, CHAIN, 104));
 	outbox_intend(o, OTHER, 12, 5);
 	assert_false(outbox_written(o, &x, OTHER, 4));
 	assert_true(outbox_written(o, &x, OTHER, 5));
@@ -253,13 +234,6 @@ static void what_stands_in_a_segment_is_told_by_the_note(void **state)
 }
 
 /* --- under a journal ----------------------------------------------------------------------- */
-
-static bool keep(struct journal *j, uint64_t i)
-{
-	char mem[128];
-
-	return journal_keep(j, body_of(mem, i));
-}
 
 /* Until the thread has written `seq` records, marks with them. */
 static void written(struct journal *j, uint64_t seq)
@@ -272,18 +246,6 @@ static void written(struct journal *j, uint64_t seq)
 		journal_tip(j, &tip);
 	}
 	assert_int_equal(tip.seq, seq);
-}
-
-/* Each of the numbers from..to-1 stands there once. */
-static void once_each(const char *path, uint64_t from, uint64_t to, struct story *s)
-{
-	*s = (struct story){.n_got = to, .got = calloc(1, to)};
-	read_story(path, s, 0);
-	for (uint64_t i = from; i < to; i++)
-		if (s->got[i] != 1)
-			fail_msg("record %" PRIu64 " stands there %u times", i, s->got[i]);
-	free(s->got);
-	s->got = NULL;
 }
 
 static void kept_records_come_in_order_with_the_others(void **state)
@@ -376,15 +338,6 @@ static void a_full_outbox_says_so_and_loses_nothing(void **state)
 	outbox_close(o.outbox);
 	close(fd);
 	close(o.dir);
-}
-
-static void limit_files(rlim_t bytes)
-{
-	struct rlimit l;
-
-	getrlimit(RLIMIT_FSIZE, &l);
-	l.rlim_cur = bytes;
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &l), 0);
 }
 
 /* Kept ones, and between them some that wait for the answer: the batch fails in the middle. */

@@ -78,6 +78,8 @@ struct story {
 	uint64_t lost; /* told by gap marks */
 	uint8_t *got;  /* how often each number was seen */
 	size_t n_got;
+	uint64_t latest;   /* number */
+	unsigned backward; /* records behind one with a higher number */
 	char chain[CHAIN_NAME_LEN + 1];
 	uint64_t seq;
 	bool holes; /* damaged records are expected */
@@ -103,10 +105,12 @@ static inline void tell_mark(struct story *s, const struct record *r, uint64_t s
 	}
 }
 
-/* A start names the chain before it and where that one ended. */
+/* A start names the chain before it and where that one ended; one without a record is not told of.
+ */
 static inline void check_start(const struct story *s, const struct record *r)
 {
-	if (!s->chain[0] || !span_is(record_get(r, FIELD_WHAT), "start"))
+	if (!s->chain[0] || !span_is(record_get(r, FIELD_WHAT), "start") ||
+		!record_getnum(r, FIELD_SEQ))
 		return;
 	assert_true(span_is(record_get(r, FIELD_CHAIN), s->chain));
 	assert_true(record_getnum(r, FIELD_SEQ) == s->seq);
@@ -138,6 +142,8 @@ static inline bool tell(
 	}
 	s->records++;
 	i = record_getnum(&r, FIELD_T);
+	s->backward += i < s->latest;
+	s->latest = i;
 	if (i < s->n_got)
 		s->got[i]++;
 	return true;
