@@ -220,8 +220,7 @@ static void end_turn(struct conn *c, struct flow *f, size_t moved)
 	endpoint_patience(c, c->up.large || c->down.large ? any_tls(c) ? 1 : FLOW_TURNS : 0);
 }
 
-/* Bytes that are to be encrypted or decrypted take longer; and in short turns less of them waits in
- * sockets, so that they are still in the processor's cache when they are read. */
+/* Bytes that are to be encrypted or decrypted take longer. */
 static size_t turn_of(const struct conn *c)
 {
 	return any_tls(c) ? FLOW_TURN_TLS : FLOW_TURN;

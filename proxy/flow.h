@@ -38,6 +38,7 @@ enum flow_answer {
 };
 
 #define FLOW_BUFFER   (256u << 10) /* a worker's buffer: a piece moves at most this */
+#define FLOW_ALIGN    4096 /* of that buffer: a copy to a few bytes beside a page's begin is slow */
 #define FLOW_TURN     (512u << 10) /* bytes of one flow before others have their turn */
 #define FLOW_TURNS    8		   /* that a bulky one has before the next bulky one */
 #define FLOW_TURN_TLS (256u << 10) /* where one end speaks TLS with stile, and only one turn */

@@ -563,7 +563,7 @@ static bool set_up(
 	w->pseudonyms = pseudonyms_new();
 	w->hello = hello_new();
 	w->tls_shared = tls_shared_new();
-	w->scratch = malloc(FLOW_BUFFER);
+	w->scratch = aligned_alloc(FLOW_ALIGN, FLOW_BUFFER);
 	w->pipes.most = descriptors_pipes();
 	w->spares = w->loop ? spares_new(w->loop, descriptors_spares()) : NULL;
 	w->listener = calloc(m->n_listen, sizeof *w->listener);
