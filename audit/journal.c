@@ -203,6 +203,7 @@ static bool write_start(struct journal *j, const struct journal_before *before, 
 	batch_clear(&j->working);
 	if (j->o.outbox) {
 		outbox_clear(j->o.outbox);
+		j->number = j->taken = 0; /* what stood there may have been the highest of all */
 		outbox_intend(j->o.outbox, j->chain, j->number + 1, j->tip.seq + 1);
 	}
 	return true;

@@ -88,11 +88,44 @@ static void a_successor_that_cannot_write_leaves_each_record_once(void **state)
 	assert_true(each_place("open-fails", false) > 50);
 }
 
+/* The numbers of who comes next do not depend on it. */
+static void the_highest_number_of_all_harms_no_successor(void **state)
+{
+	struct journal_options o = {.dir = folder_make("highest")};
+	struct journal_before before;
+	struct outbox_entry x;
+	struct err e;
+	int fd = outbox_make_unnamed(&e), status;
+	struct story s;
+	char mem[128];
+	pid_t child;
+
+	(void)state;
+	o.outbox = must_map(fd);
+	assert_true(outbox_put(o.outbox, INT64_MAX, body_of(mem, 1), &x));
+	child = fork();
+	if (child == 0) {
+		struct journal *j = journal_open(&o, NULL, &e);
+
+		_exit(j && keep(j, 2) && keep(j, 3) ? 0 : 1);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	journal_close(must_open(&o, &before), true);
+	assert_int_equal(before.kept, 2);
+	assert_false(before.damaged);
+	once_each("highest", 1, 4, &s);
+	outbox_close(o.outbox);
+	close(fd);
+	close(o.dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_successor_that_is_killed_leaves_each_record_once),
 		cmocka_unit_test(a_successor_that_cannot_write_leaves_each_record_once),
+		cmocka_unit_test(the_highest_number_of_all_harms_no_successor),
 	};
 
 	signal(SIGXFSZ, SIG_IGN);
