@@ -4,14 +4,18 @@
  * the end of the ring leaves a filler there and begins at its start.
  */
 #include "outbox.h"
+#include "log.h"
 #include "record.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -79,40 +83,67 @@ static bool boot_of(int fd, char out[BOOT_MAX])
 	return n > 0;
 }
 
-static bool lay_out(int fd, const char boot[BOOT_MAX], struct err *e)
+static bool lay_out(int fd, struct err *e)
 {
-	struct head h = {.magic = MAGIC};
-
-	memcpy(h.boot, boot, BOOT_MAX);
 	if (ftruncate(fd, 0) != 0)
 		return err_sys(e, "emptying an outbox");
-	if (!outbox_mend(fd, e))
-		return false;
-	return pwrite(fd, &h, sizeof h, 0) == (ssize_t)sizeof h ||
-	       err_sys(e, "beginning an outbox");
+	return outbox_mend(fd, e);
 }
 
+/* Whose folder it lies in: who may put another file there anyway. */
+static uid_t folder_owner(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char folder[PATH_MAX];
+	struct stat st;
+
+	snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) + 1 : 1,
+		slash ? path : ".");
+	return stat(folder, &st) == 0 ? st.st_uid : geteuid();
+}
+
+/* What root makes in the folder of another account is that account's, which may start later. */
 static bool is_ours(int fd, const char *path, struct err *e)
 {
+	const uid_t owner = folder_owner(path);
 	struct stat st;
 
 	if (fstat(fd, &st) != 0)
 		return err_sys(e, "%s", path);
-	if (!S_ISREG(st.st_mode) || st.st_nlink != 1 || st.st_uid != geteuid())
+	if (!S_ISREG(st.st_mode) || st.st_nlink != 1 ||
+		(st.st_uid != geteuid() && st.st_uid != owner))
 		return err_set(e, "%s: not a plain file of this account; remove it", path);
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+		return err_sys(e, "%s: another live proxy has it", path);
+	if (geteuid() == 0 && st.st_uid != owner && fchown(fd, owner, (gid_t)-1) != 0)
+		return err_sys(e, "%s: giving it to user %u", path, owner);
 	return true;
 }
 
-static bool take_over(int fd, struct err *e)
+/* Also where nothing tells starts of the machine apart. */
+static void tell_lost(const char *path, const struct head *h)
+{
+	if (memcmp(h->magic, MAGIC, sizeof h->magic) == 0 &&
+		atomic_load(&h->first) != atomic_load(&h->last))
+		log_warn("journal",
+			"%s: records are dropped, as the machine was started since, or may have "
+			"been",
+			path);
+}
+
+static bool take_over(int fd, const char *path, struct err *e)
 {
 	char boot[BOOT_MAX];
 	struct head h;
 	bool known = boot_of(fd, boot);
 
-	if (known && pread(fd, &h, sizeof h, 0) == (ssize_t)sizeof h &&
-		memcmp(h.magic, MAGIC, sizeof h.magic) == 0 && memcmp(h.boot, boot, BOOT_MAX) == 0)
+	if (pread(fd, &h, sizeof h, 0) != (ssize_t)sizeof h)
+		return lay_out(fd, e);
+	if (known && memcmp(h.magic, MAGIC, sizeof h.magic) == 0 &&
+		memcmp(h.boot, boot, BOOT_MAX) == 0)
 		return outbox_mend(fd, e);
-	return lay_out(fd, boot, e);
+	tell_lost(path, &h);
+	return lay_out(fd, e);
 }
 
 int outbox_make(const char *path, struct err *e)
@@ -123,7 +154,7 @@ int outbox_make(const char *path, struct err *e)
 		err_sys(e, "%s", path);
 		return -1;
 	}
-	if (is_ours(fd, path, e) && take_over(fd, e))
+	if (is_ours(fd, path, e) && take_over(fd, path, e))
 		return fd;
 	close(fd);
 	return -1;
@@ -137,7 +168,7 @@ int outbox_make_unnamed(struct err *e)
 		err_sys(e, "no memory for an outbox");
 		return -1;
 	}
-	if (lay_out(fd, (char[BOOT_MAX]){0}, e))
+	if (lay_out(fd, e))
 		return fd;
 	close(fd);
 	return -1;
@@ -146,8 +177,14 @@ int outbox_make_unnamed(struct err *e)
 /* A page that cannot be had would end the writer by SIGBUS; so all are had beforehand. */
 bool outbox_mend(int fd, struct err *e)
 {
+	char name[sizeof(struct head)] = MAGIC;
+	const size_t n = offsetof(struct head, note);
+
+	boot_of(fd, name + offsetof(struct head, boot));
 	errno = posix_fallocate(fd, 0, (off_t)OUTBOX_SIZE);
-	return errno == 0 || err_sys(e, "room for an outbox of %zu bytes", OUTBOX_SIZE);
+	if (errno)
+		return err_sys(e, "room for an outbox of %zu bytes", OUTBOX_SIZE);
+	return pwrite(fd, name, n, 0) == (ssize_t)n || err_sys(e, "mending an outbox");
 }
 
 /* All of it is there from the start: no page of it is asked for while records wait. */

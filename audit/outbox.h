@@ -30,12 +30,14 @@ struct outbox_entry {
 };
 
 /* The file `path`, made if it is not there; emptied if it is of an earlier start of the machine
- * (then nothing in it can be relied on) or of another format. Returns a descriptor or -1 with *e:
- * it is not a plain file of this account. */
+ * (then nothing in it can be relied on) or of another format. Returns a descriptor, which keeps
+ * others from it, or -1 with *e: it is not a plain file of this account or of its folder's owner,
+ * or another process has it. Root gives it to that owner. */
 int outbox_make(const char *path, struct err *e);
 /* The same without a name: it outlives a writer, and not whoever holds the descriptor. */
 int outbox_make_unnamed(struct err *e);
-/* Makes the file as long as it must be, all of it in being, whatever its last user did to it. */
+/* Makes the file as long as it must be, all of it in being, and says what it is, whatever its last
+ * user did to it. What else stands there stays. */
 bool outbox_mend(int fd, struct err *e);
 
 /* Maps it; fd stays the caller's. NULL with *e: no memory, or not an outbox. */

@@ -108,6 +108,7 @@ static void of_another_format_nothing_is_believed(void **state)
 static void what_is_no_plain_file_is_refused(void **state)
 {
 	struct err e = {""};
+	int fd;
 
 	(void)state;
 	assert_int_equal(mkfifo("pipe.outbox", 0600), 0);
@@ -119,7 +120,35 @@ static void what_is_no_plain_file_is_refused(void **state)
 	assert_int_equal(link("one.outbox", "two.outbox"), 0);
 	assert_int_equal(outbox_make("two.outbox", &e), -1);
 	assert_non_null(strstr(e.text, "not a plain file"));
+	fd = must_make("one-user.outbox");
+	assert_int_equal(outbox_make("one-user.outbox", &e), -1);
+	assert_non_null(strstr(e.text, "another live proxy"));
+	close(fd);
+	close(must_make("one-user.outbox"));
 	assert_int_equal(outbox_make("no/such/folder", &e), -1);
+}
+
+/* The folder of a service, and now and then root starts it by hand. */
+static void what_root_makes_in_the_folder_of_another_is_that_account_s(void **state)
+{
+	struct stat st;
+	int fd;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	close(folder_make("service"));
+	assert_int_equal(chown("service", 65534, 65534), 0);
+	for (unsigned i = 0; i < 2; i++) { /* made, and found there */
+		fd = must_make("service/its.outbox");
+		assert_int_equal(fstat(fd, &st), 0);
+		assert_int_equal(st.st_uid, 65534);
+		close(fd);
+	}
+	assert_int_equal(chown("service/its.outbox", 65533, 65533), 0);
+	assert_int_equal(outbox_make("service/its.outbox", &(struct err){""}), -1);
+	assert_int_equal(chown("service/its.outbox", 0, 0), 0);
+	assert_int_equal(chown("service", 0, 0), 0);
 }
 
 static void a_shortened_file_is_made_whole(void **state)
@@ -133,6 +162,7 @@ static void a_shortened_file_is_made_whole(void **state)
 	put(o, 1);
 	outbox_close(o);
 	assert_int_equal(ftruncate(fd, 8192), 0);
+	assert_int_equal(pwrite(fd, "whatever a dead writer left in front", 36, 0), 36);
 	assert_true(outbox_mend(fd, &e));
 	assert_int_equal(fstat(fd, &st), 0);
 	assert_int_equal(st.st_size, OUTBOX_SIZE);
@@ -556,6 +586,7 @@ int main(void)
 		cmocka_unit_test(of_an_earlier_start_of_the_machine_nothing_is_believed),
 		cmocka_unit_test(of_another_format_nothing_is_believed),
 		cmocka_unit_test(what_is_no_plain_file_is_refused),
+		cmocka_unit_test(what_root_makes_in_the_folder_of_another_is_that_account_s),
 		cmocka_unit_test(a_shortened_file_is_made_whole),
 		cmocka_unit_test(without_a_name_it_lives_as_long_as_its_descriptor),
 		cmocka_unit_test(it_goes_round_and_takes_what_fits),
