@@ -369,8 +369,8 @@ static int bounded(size_t n)
 	return (int)(n < GATHER_PLAIN ? n : GATHER_PLAIN);
 }
 
-/* Record by record, until the socket is empty. A failure behind some is met again. What the library
- * answers by itself is sent; who writes next sees what became of it. */
+/* Record by record, until the socket is empty. What the library answers by itself is sent;
+ * who writes next sees what became of it. */
 ssize_t tls_read(struct tls *t, void *p, size_t n)
 {
 	size_t sum = 0;
@@ -382,6 +382,8 @@ ssize_t tls_read(struct tls *t, void *p, size_t n)
 		got = outcome(t, SSL_read(t->ssl, (char *)p + sum, bounded(n - sum)));
 		sum += got > 0 ? (size_t)got : 0;
 	} while (got > 0 && sum < n && (tls_buffered(t) || !t->drained));
+	/* an end or a failure behind some bytes was met here, and the socket does not tell of it */
+	t->drained &= got > 0 || got == TLS_AGAIN;
 	gather_send(&t->out);
 	return sum ? (ssize_t)sum : got;
 }

@@ -387,7 +387,10 @@ static void a_read_takes_many_records_and_says_when_nothing_is_left(void **state
 		assert_int_equal(tls_read(p.t, got, sizeof got), 5);
 		assert_true(tls_drained(p.t));
 
+		assert_int_equal(ask(&p, 5), 5);
 		SSL_shutdown(p.client);
+		assert_int_equal(tls_read(p.t, got, sizeof got), 5);
+		assert_false(tls_drained(p.t)); /* of the end nobody tells */
 		assert_int_equal(tls_read(p.t, got, sizeof got), 0);
 		assert_int_equal(tls_read(p.t, got, sizeof got), 0);
 		part(&p);
@@ -409,6 +412,7 @@ static void a_failure_behind_a_record_stays_one(void **state)
 		close(p.theirs);
 		p.theirs = -1;
 		assert_int_equal(tls_read(p.t, got, sizeof got), 1000);
+		assert_false(tls_drained(p.t));
 		assert_int_equal(tls_read(p.t, got, sizeof got), TLS_BROKE);
 		assert_int_equal(tls_read(p.t, got, sizeof got), TLS_BROKE);
 		part(&p);
