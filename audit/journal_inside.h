@@ -49,7 +49,7 @@ struct journal {
 	int lock_fd, event_fd;
 	char chain[CHAIN_NAME_LEN + 1];
 	struct batch filling;
-	bool stuck; /* there was no memory to hand `filling` over */
+	bool stuck; /* there was no memory to hand `filling` over; set under the lock */
 	struct journal_ticket *unused;
 	struct slab *slabs;
 	uint64_t number; /* of the record added last */

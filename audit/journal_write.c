@@ -304,7 +304,7 @@ static void turn_take(struct journal *j, struct turn *t)
 	t->now = j->now;
 	t->loss = j->untold;
 	t->closing = j->closing;
-	t->stop = j->closing && j->stop;
+	t->stop = j->closing && j->stop && !j->stuck;
 	pthread_mutex_unlock(&j->lock);
 	put_first(&j->left, &j->working);
 }
