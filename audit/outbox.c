@@ -120,30 +120,50 @@ static bool is_ours(int fd, const char *path, struct err *e)
 	return true;
 }
 
-/* Also where nothing tells starts of the machine apart. */
-static void tell_lost(const char *path, const struct head *h)
+static bool head_read(int fd, struct head *h)
 {
-	if (memcmp(h->magic, MAGIC, sizeof h->magic) == 0 &&
-		atomic_load(&h->first) != atomic_load(&h->last))
-		log_warn("journal",
-			"%s: records are dropped, as the machine was started since, or may have "
-			"been",
-			path);
+	return pread(fd, h, sizeof *h, 0) == (ssize_t)sizeof *h &&
+	       memcmp(h->magic, MAGIC, sizeof h->magic) == 0;
+}
+
+/* Of this start of the machine, as far as anything tells. */
+static bool believed(int fd, const struct head *h)
+{
+	char boot[BOOT_MAX];
+
+	return boot_of(fd, boot) && memcmp(h->boot, boot, BOOT_MAX) == 0;
+}
+
+static bool holds(const struct head *h)
+{
+	return atomic_load(&h->first) != atomic_load(&h->last);
 }
 
 static bool take_over(int fd, const char *path, struct err *e)
 {
-	char boot[BOOT_MAX];
 	struct head h;
-	bool known = boot_of(fd, boot);
 
-	if (pread(fd, &h, sizeof h, 0) != (ssize_t)sizeof h)
+	if (!head_read(fd, &h))
 		return lay_out(fd, e);
-	if (known && memcmp(h.magic, MAGIC, sizeof h.magic) == 0 &&
-		memcmp(h.boot, boot, BOOT_MAX) == 0)
+	if (believed(fd, &h))
 		return outbox_mend(fd, e);
-	tell_lost(path, &h);
+	if (holds(&h))
+		log_warn("journal",
+			"%s: records are dropped, as the machine was started since, or may have "
+			"been",
+			path);
 	return lay_out(fd, e);
+}
+
+bool outbox_holds(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct head h;
+	bool is = fd >= 0 && head_read(fd, &h) && believed(fd, &h) && holds(&h);
+
+	if (fd >= 0)
+		close(fd);
+	return is;
 }
 
 int outbox_make(const char *path, struct err *e)

@@ -34,7 +34,10 @@ struct outbox_entry {
  * others from it, or -1 with *e: it is not a plain file of this account or of its folder's owner,
  * or another process has it. Root gives it to that owner. */
 int outbox_make(const char *path, struct err *e);
-/* The same without a name: it outlives a writer, and not whoever holds the descriptor. */
+/* There is such a file, of this start of the machine, and something was left in it. */
+bool outbox_holds(const char *path);
+/* The same as outbox_make without a name: it outlives a writer, and not whoever holds the
+ * descriptor. */
 int outbox_make_unnamed(struct err *e);
 /* Makes the file as long as it must be, all of it in being, and says what it is, whatever its last
  * user did to it. What else stands there stays. */

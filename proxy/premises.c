@@ -197,6 +197,21 @@ static bool open_usage(struct master *m, struct err *e)
 	return true;
 }
 
+/* Nobody journals what is in the outboxes of workers that there are no longer. */
+static void warn_outboxes(unsigned workers, const char *control)
+{
+	char path[SETTINGS_PATH_MAX + 32];
+
+	for (unsigned i = workers; *control && i < USAGE_WORKERS_MAX; i++) {
+		snprintf(path, sizeof path, "%s.outbox-%u", control, i);
+		if (outbox_holds(path))
+			log_warn("start",
+				"%s holds records of a worker that there was: a start with "
+				"workers = %u journals them",
+				path, i + 1);
+	}
+}
+
 /* Beside the control socket, where a folder lies in memory as a rule (/run) and outlives all
  * processes; without one, in memory that does not outlive the master. */
 static bool open_outboxes(struct master *m, struct err *e)
@@ -210,6 +225,7 @@ static bool open_outboxes(struct master *m, struct err *e)
 		if (m->outboxes[i] < 0)
 			return false;
 	}
+	warn_outboxes(m->workers, control);
 	return true;
 }
 

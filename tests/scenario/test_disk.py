@@ -135,13 +135,20 @@ def test_all_is_killed_while_writes_hang(house):
         for pid in [p for ps in house.stile.children().values() for p in ps] + [house.stile.p.pid]:
             os.kill(pid, signal.SIGKILL)
         house.stile.p.wait(20)
+    outbox, other = (house.stile.d / f"stile.sock.outbox-{i}" for i in range(2))
+    shutil.copy(outbox, other)  # as of a second worker
     house.stile.start()
     assert "from the outbox of the worker before" in house.stile.said()
+    assert f"{other} holds records of a worker that there was" in house.stile.said()
     assert house.get("news.example", user="ben") == 200
     house.stile.stop()
     ids = [r["id"] for r in accesses(house)]
     assert len(set(ids)) == len(ids) == 13
     assert [r for r in house.stile.journal_records() if "records from its outbox follow" in (r.get("text") or "")]
+    house.stile.config.write_text(house.stile.config.read_text().replace("workers = 1;", "workers = 2;"))
+    house.stile.start()
+    house.stile.stop()
+    assert len(accesses(house)) == 13 + 12
 
 
 def test_a_disk_that_is_slower_than_timeouts_record_loses_nothing(folder, started, house):

@@ -53,8 +53,10 @@ static void what_was_put_outlives_the_mapping(void **state)
 
 	(void)state;
 	assert_int_equal(left_from(o, 1), 0);
+	assert_false(outbox_holds("plain.outbox"));
 	for (uint64_t i = 1; i <= 5; i++)
 		put(o, i);
+	assert_true(outbox_holds("plain.outbox"));
 	outbox_close(o);
 	close(fd);
 	fd = must_make("plain.outbox"); /* the same start of the machine */
@@ -76,6 +78,7 @@ static void of_an_earlier_start_of_the_machine_nothing_is_believed(void **state)
 	put(o, 1);
 	outbox_close(o);
 	assert_int_equal(pwrite(fd, "another start", 13, 16), 13);
+	assert_false(outbox_holds("boot.outbox"));
 	close(fd);
 	fd = must_make("boot.outbox");
 	o = must_map(fd);
