@@ -155,6 +155,13 @@ static bool take_over(int fd, const char *path, struct err *e)
 	return lay_out(fd, e);
 }
 
+bool outbox_left(int fd)
+{
+	struct head h;
+
+	return head_read(fd, &h) && holds(&h);
+}
+
 bool outbox_holds(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);

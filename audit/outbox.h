@@ -36,6 +36,8 @@ struct outbox_entry {
 int outbox_make(const char *path, struct err *e);
 /* There is such a file, of this start of the machine, and something was left in it. */
 bool outbox_holds(const char *path);
+/* Something is in the outbox that was made; for whoever knows that nobody uses it now. */
+bool outbox_left(int fd);
 /* The same as outbox_make without a name: it outlives a writer, and not whoever holds the
  * descriptor. */
 int outbox_make_unnamed(struct err *e);

@@ -16,6 +16,7 @@ struct child {
 	pid_t pid; /* 0: not running */
 	int fd;	   /* master's end, non-blocking; -1 when not running */
 	bool ready;
+	bool inherited; /* a last successor was started, at a stop */
 	enum vote vote;
 	uint64_t started_ms, again_at_ms; /* monotonic; again_at: 0 none planned */
 	unsigned deaths;		  /* in quick succession */

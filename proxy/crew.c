@@ -49,7 +49,7 @@ bool crew_start(struct master *m, struct child *c)
 		fds[n++] = m->standing_fd;
 		fds[n++] = m->crowd_fd;
 		fds[n++] = m->outboxes[c->index];
-		setup.n_listen = (uint32_t)m->bundle->settings->listen.n;
+		setup.n_listen = m->stopping ? 0 : (uint32_t)m->bundle->settings->listen.n;
 		for (size_t i = 0; i < setup.n_listen; i++)
 			fds[n++] = m->sockets[c->index][i];
 	}

@@ -51,6 +51,21 @@ void master_stop(struct master *m, bool drain)
 			}
 }
 
+/* A worker that had died and was not succeeded left records: a last successor, that hears nobody,
+ * writes them. */
+static void inherit_last(struct master *m)
+{
+	for (unsigned i = 0; i < m->workers; i++) {
+		struct child *c = &m->children[i];
+
+		if (c->pid || c->inherited || !outbox_left(m->outboxes[i]))
+			continue;
+		c->inherited = true;
+		if (crew_start(m, c))
+			crew_tell(c, IPC_STOP);
+	}
+}
+
 /* Workers first, then the node's own chain, then the shipper's last look at all of it. */
 static void go_on_stopping(struct master *m)
 {
@@ -59,6 +74,8 @@ static void go_on_stopping(struct master *m)
 	for (size_t i = 0; killing && i < m->n_children; i++)
 		if (m->children[i].pid)
 			kill(m->children[i].pid, SIGKILL);
+	if (!killing && !m->shipping_last)
+		inherit_last(m);
 	if (crew_workers_alive(m))
 		return;
 	if (!m->shipping_last) {

@@ -10,7 +10,7 @@ TUNNELS = 20_000  # at least
 THREADS = 12
 NAMES = [f"r{i}.example" for i in range(200)]
 SECONDS = 75      # of chaos, at least
-SPACE = "96m"
+SPACE = "512m"    # the journal of all these tunnels is not to fill it
 
 
 def policy(n):

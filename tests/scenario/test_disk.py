@@ -151,6 +151,24 @@ def test_all_is_killed_while_writes_hang(house):
     assert len(accesses(house)) == 13 + 12
 
 
+def test_a_stop_leaves_nothing_of_a_worker_that_has_just_died(house):
+    """The master learns of the death and of its own end at once, so that nobody has followed the worker."""
+    with calls(house, WRITES, "delay_enter=8000000"):
+        for _ in range(12):
+            assert house.get("news.example", user="ben") == 200
+        time.sleep(0.2)
+        assert not accesses(house)
+        worker, = house.stile.children()["worker"]
+        house.stile.p.send_signal(signal.SIGSTOP)
+        os.kill(worker, signal.SIGKILL)
+        house.stile.p.send_signal(signal.SIGTERM)
+        house.stile.p.send_signal(signal.SIGCONT)
+        assert house.stile.p.wait(20) == 0
+    ids = [r["id"] for r in accesses(house)]
+    assert len(set(ids)) == len(ids) == 12
+    assert "records from the outbox of the worker before" in house.stile.said()
+
+
 def test_a_disk_that_is_slower_than_timeouts_record_loses_nothing(folder, started, house):
     """Where a disk is promised, who waited in vain was refused; the record says what became of it."""
     house.stile.stop()
