@@ -106,6 +106,28 @@ static void ask(const struct snapshot *s, const struct row *r, struct asked *a)
 	assert_true(snapshot_parse_time(s, span_str(r->at ? r->at : MONDAY_10), &a->f.now_s));
 }
 
+/* Without a trace, as the proxy asks, and with one, as explain does: the same is decided. */
+static void evaluate(const struct snapshot *s, const struct facts *f, struct verdict *v)
+{
+	enum condition why[64];
+	struct trace t = {.v = why, .cap = 64};
+	struct verdict traced;
+
+	policy_evaluate(s, f, v, NULL);
+	policy_evaluate(s, f, &traced, &t);
+	assert_int_equal(traced.decision, v->decision);
+	assert_int_equal(traced.need, v->need);
+	assert_int_equal(traced.reason, v->reason);
+	assert_int_equal(traced.rule, v->rule);
+	assert_int_equal(traced.role, v->role);
+	assert_true(traced.roles == v->roles);
+	assert_string_equal(traced.country, v->country);
+	assert_int_equal(traced.limit, v->limit);
+	assert_int_equal(traced.retry_s, v->retry_s);
+	assert_int_equal(traced.seen, v->seen);
+	assert_memory_equal(traced.seen_rule, v->seen_rule, v->seen * sizeof *v->seen_rule);
+}
+
 static void check_rows(const char *policy, const struct row *v, size_t n)
 {
 	struct buf b = {0};
@@ -118,7 +140,7 @@ static void check_rows(const char *policy, const struct row *v, size_t n)
 		char text[200];
 
 		ask(s, &v[i], &a);
-		policy_evaluate(s, &a.f, &got, NULL);
+		evaluate(s, &a.f, &got);
 		describe(s, &got, text, sizeof text);
 		if (strcmp(text, v[i].want) != 0) {
 			print_error("%s -> %s (%s, %s): \"%s\", expected \"%s\"\n", v[i].who,
@@ -552,7 +574,7 @@ static void observing_rules_are_noted_and_change_nothing(void **state)
 
 		ask(s, &v[i].row, &a);
 		a.f.limits_unspent = false;
-		policy_evaluate(s, &a.f, &got, NULL);
+		evaluate(s, &a.f, &got);
 		describe(s, &got, text, sizeof text);
 		for (size_t k = 0; k < got.seen; k++)
 			seen[k] = (char)('0' + got.seen_rule[k]);
@@ -577,7 +599,7 @@ static void no_more_observing_rules_are_noted_than_fit(void **state)
 	struct asked a;
 	struct verdict got;
 	ask(s, &row, &a);
-	policy_evaluate(s, &a.f, &got, NULL);
+	evaluate(s, &a.f, &got);
 	assert_int_equal(got.decision, DECISION_ALLOW);
 	assert_int_equal(got.seen, POLICY_SEEN_MAX);
 	assert_int_equal(got.seen_rule[POLICY_SEEN_MAX - 1], POLICY_SEEN_MAX - 1);
@@ -647,7 +669,7 @@ static void while_all_is_observed_only_the_rules_give_way(void **state)
 		if (v[i].spent)
 			a.f.standing[a.f.standings++] = (struct standing_facts){
 				.rule = 3, .spent = SPENT_YES, .kind = LIMIT_REQUESTS};
-		policy_evaluate(s, &a.f, &got, NULL);
+		evaluate(s, &a.f, &got);
 		describe(s, &got, text, sizeof text);
 		for (size_t k = 0; k < got.seen; k++)
 			seen[k] = (char)('0' + got.seen_rule[k]);
@@ -676,17 +698,17 @@ static void limits_are_asked_last_and_deny_when_spent(void **state)
 
 	ask(s, &(struct row){"-", "b.example", NULL, NULL, NULL}, &a);
 	a.f.limits_unspent = false;
-	policy_evaluate(s, &a.f, &got, NULL);
+	evaluate(s, &a.f, &got);
 	assert_int_equal(got.need, NEED_ADDRESS);
 	ask(s, &(struct row){"-", "b.example", "10.1.1.1", NULL, NULL}, &a);
 	a.f.limits_unspent = false;
-	policy_evaluate(s, &a.f, &got, NULL);
+	evaluate(s, &a.f, &got);
 	assert_int_equal(got.decision, DECISION_DENY);
 	assert_int_equal(got.reason, REASON_INSIDE);
 
 	ask(s, &(struct row){"-", "b.example", "8.8.8.8", NULL, NULL}, &a);
 	a.f.limits_unspent = false;
-	policy_evaluate(s, &a.f, &got, NULL);
+	evaluate(s, &a.f, &got);
 	assert_int_equal(got.decision, DECISION_NEED);
 	assert_int_equal(got.need, NEED_LIMIT);
 	assert_int_equal(got.rule, 1);
@@ -694,18 +716,18 @@ static void limits_are_asked_last_and_deny_when_spent(void **state)
 	/* what is known of another rule's limit is not known of this one's */
 	a.f.standings = 1;
 	a.f.standing[0] = (struct standing_facts){.rule = 0, .spent = SPENT_YES};
-	policy_evaluate(s, &a.f, &got, NULL);
+	evaluate(s, &a.f, &got);
 	assert_int_equal(got.need, NEED_LIMIT);
 
 	a.f.standings = 2;
 	a.f.standing[1] = (struct standing_facts){.rule = 1, .spent = SPENT_NO};
-	policy_evaluate(s, &a.f, &got, NULL);
+	evaluate(s, &a.f, &got);
 	assert_int_equal(got.decision, DECISION_ALLOW);
 	assert_int_equal(got.need, NEED_NONE);
 
 	a.f.standing[1] = (struct standing_facts){
 		.rule = 1, .spent = SPENT_YES, .kind = LIMIT_REQUESTS, .retry_s = 17};
-	policy_evaluate(s, &a.f, &got, NULL);
+	evaluate(s, &a.f, &got);
 	assert_int_equal(got.decision, DECISION_DENY);
 	assert_int_equal(got.reason, REASON_LIMIT);
 	assert_int_equal(got.rule, 1);
@@ -713,12 +735,12 @@ static void limits_are_asked_last_and_deny_when_spent(void **state)
 
 	a.f.limits_unspent = true;
 	a.f.standings = 0;
-	policy_evaluate(s, &a.f, &got, NULL);
+	evaluate(s, &a.f, &got);
 	assert_int_equal(got.decision, DECISION_ALLOW);
 
 	ask(s, &(struct row){"-", "a.example", "8.8.8.8", NULL, NULL}, &a);
 	a.f.limits_unspent = false;
-	policy_evaluate(s, &a.f, &got, NULL);
+	evaluate(s, &a.f, &got);
 	assert_int_equal(got.decision, DECISION_ALLOW);
 	buf_free(&b);
 }
@@ -734,28 +756,28 @@ static void verdicts_carry_roles_and_country(void **state)
 	(void)state;
 
 	ask(s, &(struct row){"kb:comms@192.0.2.1", "some.example", "212.27.48.1", NULL, NULL}, &a);
-	policy_evaluate(s, &a.f, &got, NULL);
+	evaluate(s, &a.f, &got);
 	assert_int_equal(got.roles, 0xf);
 	assert_string_equal(got.country, "FR");
 	assert_int_equal(got.role, 2); /* the kiosk rule named it */
 
 	/* a rule without roles: the first role that holds */
 	ask(s, &(struct row){"kb:comms", "intranet", "out", NULL, NULL}, &a);
-	policy_evaluate(s, &a.f, &got, NULL);
+	evaluate(s, &a.f, &got);
 	assert_int_equal(got.role, 0);
 	assert_string_equal(got.country, "");
 
 	/* nobody known: what the caller left in `roles` does not count */
 	ask(s, &(struct row){"?", "some.example", "8.8.8.8", NULL, NULL}, &a);
 	a.f.roles = ~UINT64_C(0);
-	policy_evaluate(s, &a.f, &got, NULL);
+	evaluate(s, &a.f, &got);
 	assert_int_equal(got.roles, 0);
 	assert_int_equal(got.need, NEED_IDENTITY);
 
 	/* a network's role is not a person's to bring along */
 	ask(s, &(struct row){"joe", "some.example", "8.8.8.8", NULL, NULL}, &a);
 	a.f.roles = ~UINT64_C(0);
-	policy_evaluate(s, &a.f, &got, NULL);
+	evaluate(s, &a.f, &got);
 	assert_int_equal(got.roles, 0xb);
 	buf_free(&b);
 }
