@@ -319,7 +319,9 @@ void *journal_thread(void *arg)
 		turn_do(j, &t);
 	} while (!t.closing);
 	if (j->left.n)
-		log_error(
-			"journal", "%zu records stay in the outbox for the next start", j->left.n);
+		log_error("journal",
+			"%zu records could not be written and stay in the outbox: a start with a "
+			"disk that works journals them",
+			j->left.n);
 	return NULL;
 }

@@ -23,7 +23,7 @@ enum slot_state {
 /* What a search looks at, apart from the rest: four marks are a cache line. */
 struct usage_mark {
 	_Atomic uint32_t state, minute;
-	_Atomic uint64_t key; /* keyed hash of the fixed part; no two parts share one */
+	_Atomic uint64_t key; /* keyed hash of the fixed part, by which alone it is found */
 };
 
 struct usage_slot {

@@ -125,13 +125,19 @@ def accesses(house):
     return [r for r in house.stile.journal_records() if r["k"] == "access" and r["verdict"] == "allow"]
 
 
+@contextlib.contextmanager
+def given_while_writes_hang(house, n):
+    with calls(house, WRITES, "delay_enter=8000000"):
+        for _ in range(n):
+            assert house.get("news.example", user="ben") == 200
+        time.sleep(0.2)  # handed over long since
+        assert not accesses(house)
+        yield
+
+
 def test_all_is_killed_while_writes_hang(house):
     """No process is left and nothing was written: what was given stands in the journal after the next start, once."""
-    with calls(house, WRITES, "delay_enter=8000000"):
-        for _ in range(12):
-            assert house.get("news.example", user="ben") == 200
-        time.sleep(0.2)
-        assert not accesses(house)
+    with given_while_writes_hang(house, 12):
         for pid in [p for ps in house.stile.children().values() for p in ps] + [house.stile.p.pid]:
             os.kill(pid, signal.SIGKILL)
         house.stile.p.wait(20)
@@ -153,11 +159,7 @@ def test_all_is_killed_while_writes_hang(house):
 
 def test_a_stop_leaves_nothing_of_a_worker_that_has_just_died(house):
     """The master learns of the death and of its own end at once, so that nobody has followed the worker."""
-    with calls(house, WRITES, "delay_enter=8000000"):
-        for _ in range(12):
-            assert house.get("news.example", user="ben") == 200
-        time.sleep(0.2)
-        assert not accesses(house)
+    with given_while_writes_hang(house, 12):
         worker, = house.stile.children()["worker"]
         house.stile.p.send_signal(signal.SIGSTOP)
         os.kill(worker, signal.SIGKILL)
