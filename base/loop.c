@@ -421,3 +421,11 @@ void loop_unwatch(struct loop *l, struct loop_watch *w)
 	dequeue(l, w);
 	w->fd = -1;
 }
+
+void loop_unwatch_shared(struct loop *l, struct loop_watch *w)
+{
+	if (w->fd < 0)
+		return;
+	control(l, EPOLL_CTL_DEL, w->fd, 0);
+	loop_unwatch(l, w);
+}

@@ -106,5 +106,7 @@ void loop_watch_move(
 /* Nothing comes any more. The socket must be closed next: that takes it out of the kernel's list.
  */
 void loop_unwatch(struct loop *l, struct loop_watch *w);
+/* The same for a socket that other processes have open, too: it may live on. */
+void loop_unwatch_shared(struct loop *l, struct loop_watch *w);
 
 #endif

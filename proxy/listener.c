@@ -83,7 +83,7 @@ static void on_resume(int fd, short what, void *arg)
 	struct listener *l = arg;
 
 	(void)fd, (void)what;
-	loop_add(&l->ev, -1);
+	loop_watch_again(l->w->loop, &l->watch, LOOP_READ);
 }
 
 static bool say_again(uint64_t *said_ms)
@@ -105,7 +105,6 @@ static void pause_accepting(struct listener *l, const char *why)
 			"for %d ms at a time",
 			why, l->w->n_conns, PAUSE_MS);
 	count_add(&l->w->counters->pauses, 1);
-	loop_del(&l->ev);
 	loop_add(&l->pause, PAUSE_MS);
 }
 
@@ -153,6 +152,24 @@ static struct addr own_address(const struct listener *l, int fd)
 	return own;
 }
 
+/* After accept has failed. What is queued is told of once, so all that is left there needs a pause
+ * to be asked for again. Errors of the one connection come as accept's, too: accept(2). */
+static bool may_go_on(struct listener *l, int why)
+{
+	switch (why) {
+	case EAGAIN:
+		return false;
+	case EMFILE:
+	case ENFILE:
+	case ENOBUFS:
+	case ENOMEM:
+		pause_accepting(l, strerror(why));
+		return false;
+	default:
+		return true;
+	}
+}
+
 static bool take_one(struct listener *l)
 {
 	struct sockaddr_storage peer;
@@ -166,11 +183,8 @@ static bool take_one(struct listener *l)
 		return false;
 	}
 	fd = accept4(l->fd, (struct sockaddr *)&peer, &peer_n, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (fd < 0) {
-		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-			pause_accepting(l, strerror(errno));
-		return errno == ECONNABORTED || errno == EINTR;
-	}
+	if (fd < 0)
+		return may_go_on(l, errno);
 	if (!addr_from_sockaddr((struct sockaddr *)&peer, &client, &port)) {
 		close(fd);
 		return true;
@@ -190,8 +204,12 @@ static void on_accept(int fd, short what, void *arg)
 	struct listener *l = arg;
 
 	(void)fd, (void)what;
-	for (int i = 0; i < ACCEPT_TURN && take_one(l); i++)
-		;
+	if (loop_pending(&l->pause))
+		return;
+	for (int i = 0; i < ACCEPT_TURN; i++)
+		if (!take_one(l))
+			return;
+	loop_watch_again(l->w->loop, &l->watch, LOOP_READ);
 }
 
 bool listener_start(struct listener *l, struct worker *w, int fd)
@@ -204,10 +222,8 @@ bool listener_start(struct listener *l, struct worker *w, int fd)
 	if (getsockname(fd, (struct sockaddr *)&sa, &n) != 0 ||
 		!addr_from_sockaddr((struct sockaddr *)&sa, &l->at.addr, &l->at.port))
 		return false;
-	loop_init(&l->ev, w->loop, fd, LOOP_READ | LOOP_PERSIST, on_accept, l);
 	loop_init(&l->pause, w->loop, -1, 0, on_resume, l);
-	loop_add(&l->ev, -1);
-	return true;
+	return loop_watch(w->loop, &l->watch, fd, LOOP_READ, on_accept, l);
 }
 
 bool listener_balancer(const struct listener *l, const struct addr *peer)
@@ -224,8 +240,8 @@ void listener_stop(struct listener *l)
 		return;
 	for (int i = 0; i < BACKLOG && take_one(l); i++)
 		;
-	loop_del(&l->ev);
+	loop_unwatch_shared(l->w->loop, &l->watch);
 	loop_del(&l->pause);
-	close(l->fd);
+	close(l->fd); /* the master keeps it */
 	l->fd = -1;
 }

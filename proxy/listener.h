@@ -15,7 +15,8 @@ struct listener {
 	struct settings_address at;
 	struct tls_server *tls; /* NULL: plain */
 	struct settings_balancers balancers;
-	struct loop_ev ev, pause;
+	struct loop_watch watch;
+	struct loop_ev pause;
 	uint64_t said_ms; /* when a shortage was last told */
 	uint64_t said_drop_ms[DROP_COUNT];
 };

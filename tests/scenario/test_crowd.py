@@ -119,6 +119,19 @@ def ticks(pid):
     return sum(int(x) for x in pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13])
 
 
+def test_all_who_came_at_once_are_taken(folder, started):
+    """More than are accepted in one turn, and nobody else comes whose arrival would be told of."""
+    s = started(proxy(folder, started, workers=1))
+    worker = s.children()["worker"][0]
+    assert ask(s) == 200
+    os.kill(worker, signal.SIGSTOP)
+    waiting = [tunnel(s, f"127.0.1.{1 + i % 5}") for i in range(300)]
+    os.kill(worker, signal.SIGCONT)
+    for c in waiting:
+        assert status_of(c.recv(4096).decode()) == 200
+        c.close()
+
+
 def test_more_than_descriptors_allow(folder, started):
     s = proxy(folder, started, workers=1, nofile=256)
     room = (256 - 32 - 32 - 16 - 32) // 2  # proxy/descriptors.c

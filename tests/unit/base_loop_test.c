@@ -670,6 +670,27 @@ static void a_watch_goes_over_to_another_owner(void **state)
 	unpair(&t);
 }
 
+/* The kernel's list has it as long as anybody has it open, so it must be taken out by its number.
+ */
+static void a_socket_that_others_keep_is_told_of_no_more(void **state)
+{
+	struct told t;
+	int kept;
+
+	(void)state;
+	pairs(&t, LOOP_READ);
+	kept = dup(t.fd[0]);
+	loop_unwatch_shared(t.l, &t.watch[0]);
+	loop_unwatch_shared(t.l, &t.watch[0]); /* nothing is left to do */
+	assert_int_equal(write(t.peer[0], "a", 1), 1);
+	assert_string_equal(hear(&t), "");
+	/* one that is in the list still cannot be watched again */
+	assert_true(loop_watch(t.l, &t.watch[0], t.fd[0], LOOP_READ, on_socket, &t));
+	assert_string_equal(hear(&t), "0r");
+	close(kept);
+	unpair(&t);
+}
+
 int main(void)
 {
 #define LOOP_TEST(f) cmocka_unit_test_setup_teardown(f, start, stop)
@@ -697,6 +718,7 @@ int main(void)
 		cmocka_unit_test(of_the_patient_one_may_end_in_its_turn),
 		cmocka_unit_test(who_waits_for_a_turn_may_be_closed_or_move),
 		cmocka_unit_test(a_watch_goes_over_to_another_owner),
+		cmocka_unit_test(a_socket_that_others_keep_is_told_of_no_more),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
