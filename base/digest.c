@@ -1,6 +1,6 @@
 /*
- * SHA-256 and HMAC over libcrypto's EVP. Fetching an algorithm costs more than hashing a record, so
- * a digest object fetches once and keeps its contexts.
+ * SHA-256, HMAC and SipHash over libcrypto's EVP. Fetching an algorithm costs more than hashing a
+ * record, so a digest object fetches once and keeps its contexts.
  */
 #include "digest.h"
 
@@ -20,6 +20,8 @@ struct digest {
 	EVP_MD_CTX *md_ctx;
 	EVP_MAC *mac;
 	EVP_MAC_CTX *mac_ctx;
+	EVP_MAC *sip;
+	EVP_MAC_CTX *sip_ctx;
 	uint8_t key[KEY_KEPT]; /* the last one: it is prepared in mac_ctx */
 	size_t key_n;	       /* 0: none */
 };
@@ -47,7 +49,10 @@ struct digest *digest_new(void)
 	d->md_ctx = EVP_MD_CTX_new();
 	d->mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
 	d->mac_ctx = d->mac ? EVP_MAC_CTX_new(d->mac) : NULL;
-	if (d->md && d->md_ctx && d->mac_ctx && EVP_MAC_CTX_set_params(d->mac_ctx, params))
+	d->sip = EVP_MAC_fetch(NULL, "SIPHASH", NULL);
+	d->sip_ctx = d->sip ? EVP_MAC_CTX_new(d->sip) : NULL;
+	if (d->md && d->md_ctx && d->mac_ctx && d->sip_ctx &&
+		EVP_MAC_CTX_set_params(d->mac_ctx, params))
 		return d;
 	digest_free(d);
 	return NULL;
@@ -57,6 +62,8 @@ void digest_free(struct digest *d)
 {
 	if (!d)
 		return;
+	EVP_MAC_CTX_free(d->sip_ctx);
+	EVP_MAC_free(d->sip);
 	EVP_MAC_CTX_free(d->mac_ctx);
 	EVP_MAC_free(d->mac);
 	EVP_MD_CTX_free(d->md_ctx);
@@ -95,6 +102,17 @@ void digest_hmac(struct digest *d, struct span key, const struct span *parts, si
 	for (size_t i = 0; i < n; i++)
 		must(EVP_MAC_update(d->mac_ctx, (const void *)parts[i].p, parts[i].n));
 	must(EVP_MAC_final(d->mac_ctx, out, &len, SHA256_LEN) && len == SHA256_LEN);
+}
+
+void digest_tag(struct digest *d, const uint8_t key[TAG_LEN], const struct span *parts, size_t n,
+	uint8_t out[TAG_LEN])
+{
+	size_t len = 0;
+
+	must(EVP_MAC_init(d->sip_ctx, key, TAG_LEN, NULL));
+	for (size_t i = 0; i < n; i++)
+		must(EVP_MAC_update(d->sip_ctx, (const void *)parts[i].p, parts[i].n));
+	must(EVP_MAC_final(d->sip_ctx, out, &len, TAG_LEN) && len == TAG_LEN);
 }
 
 void random_bytes(void *out, size_t n)

@@ -1,9 +1,9 @@
 /*
- * Buckets of four entries, found by the HMAC's first bytes. An entry is a 128-bit tag and a time,
+ * Buckets of four entries, found by the tag's first bytes. An entry is a 128-bit tag and a time,
  * all plain atomics without a lock, so that a worker may die anywhere. The time is cleared before
  * the tag changes and set after it. Two writers at once can leave halves of two tags, which fit
  * nobody, or one's tag with the other's time: that is a credential which was right, counted for a
- * little longer or shorter, and still no longer than its stored hash stays, which the HMAC covers.
+ * little longer or shorter, and still no longer than its stored hash stays, which the tag covers.
  */
 #include "authcache.h"
 
@@ -35,42 +35,39 @@ struct authcache *authcache_at(void *shared)
 	return shared;
 }
 
-static struct entry *bucket(struct authcache *c, const uint8_t *mac, uint64_t tag[2])
+static struct entry *bucket(struct authcache *c, const uint8_t tag[TAG_LEN], uint64_t words[2])
 {
-	uint64_t at;
-
-	memcpy(&at, mac, sizeof(at));
-	memcpy(tag, mac + sizeof(at), 2 * sizeof(*tag));
-	return c->v[at % BUCKETS];
+	memcpy(words, tag, TAG_LEN);
+	return c->v[words[0] % BUCKETS];
 }
 
-static bool is(struct entry *e, const uint64_t tag[2])
+static bool is(struct entry *e, const uint64_t words[2])
 {
-	return atomic_load_explicit(&e->tag[0], memory_order_acquire) == tag[0] &&
-	       atomic_load_explicit(&e->tag[1], memory_order_acquire) == tag[1];
+	return atomic_load_explicit(&e->tag[0], memory_order_acquire) == words[0] &&
+	       atomic_load_explicit(&e->tag[1], memory_order_acquire) == words[1];
 }
 
-bool authcache_has(struct authcache *c, const uint8_t mac[SHA256_LEN], uint64_t now_ms)
+bool authcache_has(struct authcache *c, const uint8_t tag[TAG_LEN], uint64_t now_ms)
 {
-	uint64_t tag[2];
-	struct entry *e = bucket(c, mac, tag);
+	uint64_t words[2];
+	struct entry *e = bucket(c, tag, words);
 
 	for (size_t i = 0; i < WAYS; i++)
 		if (atomic_load_explicit(&e[i].until_ms, memory_order_acquire) > now_ms &&
-			is(&e[i], tag))
+			is(&e[i], words))
 			return true;
 	return false;
 }
 
-void authcache_put(struct authcache *c, const uint8_t mac[SHA256_LEN], uint64_t until_ms)
+void authcache_put(struct authcache *c, const uint8_t tag[TAG_LEN], uint64_t until_ms)
 {
-	uint64_t tag[2], oldest = UINT64_MAX;
-	struct entry *e = bucket(c, mac, tag), *to = e;
+	uint64_t words[2], oldest = UINT64_MAX;
+	struct entry *e = bucket(c, tag, words), *to = e;
 
 	for (size_t i = 0; i < WAYS; i++) {
 		uint64_t until = atomic_load_explicit(&e[i].until_ms, memory_order_acquire);
 
-		if (is(&e[i], tag)) {
+		if (is(&e[i], words)) {
 			to = &e[i];
 			break;
 		}
@@ -80,7 +77,7 @@ void authcache_put(struct authcache *c, const uint8_t mac[SHA256_LEN], uint64_t 
 		}
 	}
 	atomic_store_explicit(&to->until_ms, 0, memory_order_seq_cst);
-	atomic_store_explicit(&to->tag[0], tag[0], memory_order_seq_cst);
-	atomic_store_explicit(&to->tag[1], tag[1], memory_order_seq_cst);
+	atomic_store_explicit(&to->tag[0], words[0], memory_order_seq_cst);
+	atomic_store_explicit(&to->tag[1], words[1], memory_order_seq_cst);
 	atomic_store_explicit(&to->until_ms, until_ms, memory_order_release);
 }

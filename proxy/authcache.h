@@ -1,6 +1,6 @@
 /*
  * What was accepted lately, in memory that all workers of a host share. It knows no names and no
- * passwords: an entry is part of a keyed HMAC and a time.
+ * passwords: an entry is a keyed tag and a time.
  */
 #ifndef STILE_AUTHCACHE_H
 #define STILE_AUTHCACHE_H
@@ -12,7 +12,7 @@ struct authcache;
 size_t authcache_size(void);
 /* Zeroed memory is an empty cache. */
 struct authcache *authcache_at(void *shared);
-bool authcache_has(struct authcache *c, const uint8_t mac[SHA256_LEN], uint64_t now_ms);
-void authcache_put(struct authcache *c, const uint8_t mac[SHA256_LEN], uint64_t until_ms);
+bool authcache_has(struct authcache *c, const uint8_t tag[TAG_LEN], uint64_t now_ms);
+void authcache_put(struct authcache *c, const uint8_t tag[TAG_LEN], uint64_t until_ms);
 
 #endif

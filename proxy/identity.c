@@ -1,7 +1,7 @@
 /*
  * Checking credentials. The loop decodes, asks the shared cache and queues; threads do nothing but
  * hash. A job carries its own copy of password and stored hash, so that threads never look at the
- * account table, and is known by its HMAC, so that equal credentials share one job.
+ * account table, and is known by its tag, so that equal credentials share one job.
  *
  * An unknown user is checked against somebody else's hash and refused whatever comes out: the time
  * that it takes is the time of a known one.
@@ -21,7 +21,6 @@
 
 #define QUEUE	    64
 #define THREADS_MAX 64
-#define KEY_LEN	    32
 
 struct identity_check {
 	struct job *job;
@@ -41,7 +40,7 @@ struct job {
 	struct identity_checker *checker;
 	struct job *prev, *next; /* all jobs, oldest first */
 	struct identity_check *waiting, **last;
-	uint8_t mac[SHA256_LEN];
+	uint8_t tag[TAG_LEN];
 	bool known; /* the hash is the user's own */
 	char user[IDENTITY_USER_MAX + 1];
 	/* the thread's while TAKEN */
@@ -58,6 +57,7 @@ struct identity_checker {
 	const struct accounts *accounts;
 	struct authcache *cache;
 	struct digest *digest;
+	uint8_t key[TAG_LEN]; /* of tags */
 	struct loop_ev done_ev;
 	int done_fd;
 	struct job *first, *newest;
@@ -153,8 +153,8 @@ static bool read_basic(struct span value, struct credentials *out)
  */
 
 /* User and hash hold no NUL, so that the parts cannot run into each other. */
-static void make_mac(struct identity_checker *c, const struct credentials *k, struct span hash,
-	uint8_t mac[SHA256_LEN])
+static void make_tag(struct identity_checker *c, const struct credentials *k, struct span hash,
+	uint8_t tag[TAG_LEN])
 {
 	struct span part[] = {
 		span_of(k->user, strlen(k->user) + 1),
@@ -163,37 +163,37 @@ static void make_mac(struct identity_checker *c, const struct credentials *k, st
 		span_str(k->password),
 	};
 
-	digest_hmac(c->digest, span_of(c->o.key, KEY_LEN), part, 4, mac);
+	digest_tag(c->digest, c->key, part, 4, tag);
 }
 
 static struct span foreign_hash(struct identity_checker *c, const char *user)
 {
 	struct span part = span_str(user);
-	uint8_t mac[SHA256_LEN];
+	uint8_t tag[TAG_LEN];
 	uint64_t pick;
 
-	digest_hmac(c->digest, span_of(c->o.key, KEY_LEN), &part, 1, mac);
-	memcpy(&pick, mac, sizeof(pick));
+	digest_tag(c->digest, c->key, &part, 1, tag);
+	memcpy(&pick, tag, sizeof(pick));
 	return accounts_some_hash(c->accounts, pick);
 }
 
-static struct job *find_job(struct identity_checker *c, const uint8_t mac[SHA256_LEN], bool known)
+static struct job *find_job(struct identity_checker *c, const uint8_t tag[TAG_LEN], bool known)
 {
 	for (struct job *j = c->first; j; j = j->next)
-		if (j->known == known && bytes_eq_secret(j->mac, mac, SHA256_LEN))
+		if (j->known == known && bytes_eq_secret(j->tag, tag, TAG_LEN))
 			return j;
 	return NULL;
 }
 
 static struct job *new_job(struct identity_checker *c, const struct credentials *k,
-	struct span hash, const uint8_t mac[SHA256_LEN], bool known)
+	struct span hash, const uint8_t tag[TAG_LEN], bool known)
 {
 	struct job *j = calloc(1, sizeof(*j));
 
 	if (!j)
 		return NULL;
 	j->checker = c;
-	memcpy(j->mac, mac, SHA256_LEN);
+	memcpy(j->tag, tag, TAG_LEN);
 	memcpy(j->user, k->user, sizeof(j->user));
 	memcpy(j->password, k->password, sizeof(j->password));
 	span_copy(hash, j->hash, sizeof(j->hash));
@@ -359,7 +359,7 @@ static enum identity_result judge(struct identity_checker *c, const struct job *
 	if (!j->fits || !j->known ||
 		!span_eq(accounts_hash(c->accounts, span_str(j->user)), span_str(j->hash)))
 		return IDENTITY_WRONG;
-	authcache_put(c->cache, j->mac, clock_mono_ms() + c->o.cache_ms);
+	authcache_put(c->cache, j->tag, clock_mono_ms() + c->o.cache_ms);
 	return IDENTITY_OK;
 }
 
@@ -411,6 +411,17 @@ size_t identity_cache_size(void)
 	return authcache_size();
 }
 
+/* The key that was given has other uses, too. */
+static void derive_key(struct identity_checker *c, const struct identity_options *o)
+{
+	struct span purpose = SPAN("stile-credentials-1");
+	uint8_t derived[SHA256_LEN];
+
+	digest_hmac(c->digest, span_of(o->key, sizeof o->key), &purpose, 1, derived);
+	memcpy(c->key, derived, sizeof c->key);
+	explicit_bzero(derived, sizeof derived);
+}
+
 struct identity_checker *identity_new(const struct identity_options *o, struct err *e)
 {
 	struct identity_checker *c = calloc(1, sizeof(*c));
@@ -434,6 +445,7 @@ struct identity_checker *identity_new(const struct identity_options *o, struct e
 		identity_free(c);
 		return NULL;
 	}
+	derive_key(c, o);
 	while (c->n_threads < threads && c->n_threads < THREADS_MAX)
 		if (!start_thread(c)) {
 			err_set(e, "identity: cannot start a thread");
@@ -461,6 +473,7 @@ void identity_free(struct identity_checker *c)
 	pthread_mutex_destroy(&c->lock);
 	digest_free(c->digest);
 	explicit_bzero(&c->o, sizeof(c->o));
+	explicit_bzero(c->key, sizeof(c->key));
 	free(c);
 }
 
@@ -493,7 +506,7 @@ static bool check(struct identity_checker *c, const struct credentials *k,
 {
 	struct span hash = accounts_hash(c->accounts, span_str(k->user));
 	bool known = hash.n > 0;
-	uint8_t mac[SHA256_LEN];
+	uint8_t tag[TAG_LEN];
 	struct job *j;
 
 	if (!known)
@@ -501,20 +514,20 @@ static bool check(struct identity_checker *c, const struct credentials *k,
 	*result = IDENTITY_WRONG;
 	if (!*k->user || !*k->password || !hash.n)
 		return true;
-	make_mac(c, k, hash, mac);
-	if (known && authcache_has(c->cache, mac, clock_mono_ms())) {
+	make_tag(c, k, hash, tag);
+	if (known && authcache_has(c->cache, tag, clock_mono_ms())) {
 		*result = IDENTITY_OK;
 		return true;
 	}
 	*result = IDENTITY_BUSY;
-	j = find_job(c, mac, known);
+	j = find_job(c, tag, known);
 	if (j)
 		return !wait_for(j, fn, arg, handle);
 	if (c->o.may_hash && !c->o.may_hash(arg, span_str(k->user))) {
 		*result = IDENTITY_GUESSES;
 		return true;
 	}
-	j = new_job(c, k, hash, mac, known);
+	j = new_job(c, k, hash, tag, known);
 	if (!j)
 		return true;
 	if (wait_for(j, fn, arg, handle) && enqueue(c, j))

@@ -1,7 +1,7 @@
 /*
  * Who asks: Basic credentials (RFC 7617) against an htpasswd file (yescrypt, bcrypt and what else
  * crypt(3) knows), groups from an htgroup file. Hashes are computed by threads behind a bounded
- * queue; what was accepted is remembered for minutes, as HMAC under a random key, in memory that
+ * queue; what was accepted is remembered for minutes, as a tag under a random key, in memory that
  * all workers share.
  */
 #ifndef STILE_IDENTITY_H
