@@ -42,6 +42,9 @@ struct loop {
 	struct epoll_event turn[TURN_SOCKETS];
 	int at, n; /* of the turn */
 	TAILQ_HEAD(, loop_watch) patient;
+	bool telling; /* in a turn: both times below hold, once they were asked for */
+	uint64_t mono_ms;
+	int64_t wall_ms;
 	const struct loop_watch *served; /* the one whose turn it is, while it may stay first */
 	struct socket *socket;		 /* by descriptor */
 	size_t n_sockets;
@@ -172,6 +175,33 @@ void loop_defer(struct loop_ev *ev)
 	event_active(native(ev), EV_TIMEOUT, 1);
 }
 
+/* --- time ----------------------------------------------------------------------------------------
+ */
+
+static void tell_the_time_anew(struct loop *l)
+{
+	l->mono_ms = 0;
+	l->wall_ms = 0;
+}
+
+uint64_t loop_mono_ms(struct loop *l)
+{
+	if (!l->telling)
+		return clock_mono_ms();
+	if (!l->mono_ms)
+		l->mono_ms = clock_mono_ms();
+	return l->mono_ms;
+}
+
+int64_t loop_wall_ms(struct loop *l)
+{
+	if (!l->telling)
+		return clock_wall_ms();
+	if (!l->wall_ms)
+		l->wall_ms = clock_wall_ms();
+	return l->wall_ms;
+}
+
 /* --- deadlines -----------------------------------------------------------------------------------
  */
 
@@ -199,7 +229,7 @@ static void on_timer(int fd, short what, void *arg)
 
 void loop_deadline_init(struct loop_deadline *d, struct loop *l, loop_fn *fn, void *arg)
 {
-	*d = (struct loop_deadline){.fn = fn, .arg = arg};
+	*d = (struct loop_deadline){.l = l, .fn = fn, .arg = arg};
 	loop_init(&d->timer, l, -1, 0, on_timer, d);
 }
 
@@ -211,7 +241,7 @@ void loop_deadline_set(struct loop_deadline *d, int64_t ms)
 		d->due_ms = 0;
 		return;
 	}
-	now = clock_mono_ms();
+	now = loop_mono_ms(d->l);
 	d->due_ms = now + (uint64_t)ms;
 	if (!d->set_ms || d->due_ms < d->set_ms)
 		set_timer(d, now);
@@ -300,6 +330,7 @@ static bool tell_patient(struct loop *l, unsigned times)
 	dequeue(l, w);
 	what = w->told;
 	w->told = 0;
+	tell_the_time_anew(l);
 	l->served = again ? w : NULL;
 	w->fn(w->fd, what, w->arg); /* w may be gone */
 	l->served = NULL;
@@ -312,6 +343,7 @@ static void fetch(struct loop *l)
 	l->n = epoll_wait(l->epoll, l->turn, TURN_SOCKETS, 0);
 	if (l->n < 0)
 		l->n = 0;
+	tell_the_time_anew(l);
 }
 
 /* False: loop_stop has cut it short. */
@@ -341,8 +373,11 @@ static void on_told(int fd, short what, void *arg)
 	unsigned times = 1;
 
 	(void)fd, (void)what;
+	l->telling = true;
+	tell_the_time_anew(l);
 	while (tell_ready(l) && tell_patient(l, times))
 		times++;
+	l->telling = false;
 	if (l->at < l->n || !TAILQ_EMPTY(&l->patient))
 		go_on_next_turn(l);
 }

@@ -54,6 +54,11 @@ bool loop_pending(const struct loop_ev *ev);
  * keeps the turn from ending. */
 void loop_defer(struct loop_ev *ev);
 
+/* Milliseconds for deadlines and records, read once for all that the kernel tells of together: some
+ * milliseconds behind at most, and never back. Not to measure with. */
+uint64_t loop_mono_ms(struct loop *l);
+int64_t loop_wall_ms(struct loop *l);
+
 /* --- deadlines ---------------------------------------------------------------------------------
  */
 
@@ -61,6 +66,7 @@ void loop_defer(struct loop_ev *ev);
  * the time it was set for; when it comes too early it is set again, once for however many moves. */
 struct loop_deadline {
 	struct loop_ev timer;
+	struct loop *l;
 	uint64_t due_ms; /* monotonic; 0: none */
 	uint64_t set_ms; /* when the timer comes; 0: it is not set */
 	loop_fn *fn;

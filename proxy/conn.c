@@ -13,7 +13,6 @@
  */
 #include "conn.h"
 
-#include "clock.h"
 #include "crowd.h"
 #include "listener.h"
 
@@ -104,7 +103,7 @@ void conn_accept(struct listener *l, int fd, const struct addr *client, const st
 		return;
 	}
 	c->w = w;
-	c->since_ms = clock_mono_ms();
+	c->since_ms = loop_mono_ms(c->w->loop);
 	c->listener = (uint8_t)(l - w->listener);
 	c->client = *client;
 	c->local = *local;

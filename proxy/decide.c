@@ -223,7 +223,7 @@ enum step decide_step(struct conn *c)
 		return portal_decide(c);
 	if (!rq->mark_us)
 		rq->mark_us = clock_mono_us();
-	rq->facts.now_s = clock_wall_ms() / 1000;
+	rq->facts.now_s = loop_wall_ms(c->w->loop) / 1000;
 	rq->facts.observe_all = worker_observes(c->w);
 	if (rq->resolved)
 		return judge_candidates(c);

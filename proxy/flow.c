@@ -62,7 +62,7 @@ static ssize_t taken(struct conn *c, struct flow *f, ssize_t sent)
 {
 	if (sent > 0) {
 		count(c, f, (size_t)sent);
-		c->active_ms = c->w->now_ms;
+		c->active_ms = loop_mono_ms(c->w->loop);
 	}
 	return sent;
 }
@@ -160,7 +160,7 @@ static enum flow_answer piece(struct conn *c, struct flow *f, size_t *moved)
 	if (f->body && !follow(f, p, (size_t)n, &used, &rest, &behind))
 		return FLOW_BAD;
 	*moved += (size_t)n;
-	c->active_ms = c->w->now_ms;
+	c->active_ms = loop_mono_ms(c->w->loop);
 	sent = used ? give(c, f, p, used) : 0;
 	if (sent < 0)
 		return FLOW_SINK;
@@ -195,7 +195,7 @@ static enum flow_answer pipe_piece(struct conn *c, struct flow *f, struct pipe *
 	f->piped = true;
 	f->at = 0, f->n = (uint32_t)n;
 	*moved += f->n;
-	c->active_ms = c->w->now_ms;
+	c->active_ms = loop_mono_ms(c->w->loop);
 	return FLOW_WAIT;
 }
 

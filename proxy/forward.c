@@ -160,7 +160,7 @@ enum step forward_start(struct conn *c)
 	rq->answered = false;
 	rq->close_client = !rq->head.keep_alive || c->draining;
 	rq->keep_origin = true;
-	c->active_ms = c->w->now_ms;
+	c->active_ms = loop_mono_ms(c->w->loop);
 	return conn_move(c, STATE_FORWARD);
 }
 
@@ -253,7 +253,7 @@ static int receive(struct conn *c)
 	if (n <= 0)
 		return n == 0 ? -1 : -2;
 	rq->answer_n += (size_t)n;
-	c->active_ms = c->w->now_ms;
+	c->active_ms = loop_mono_ms(c->w->loop);
 	return 1;
 }
 

@@ -515,7 +515,7 @@ static bool check(struct identity_checker *c, const struct credentials *k,
 	if (!*k->user || !*k->password || !hash.n)
 		return true;
 	make_tag(c, k, hash, tag);
-	if (known && authcache_has(c->cache, tag, clock_mono_ms())) {
+	if (known && authcache_has(c->cache, tag, loop_mono_ms(c->o.loop))) {
 		*result = IDENTITY_OK;
 		return true;
 	}

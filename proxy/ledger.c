@@ -22,7 +22,7 @@ struct store {
 
 static void stamp(struct conn *c, struct record *r, struct store *s)
 {
-	int64_t now = clock_wall_ms();
+	int64_t now = loop_wall_ms(c->w->loop);
 
 	worker_day(c->w, now, s->day);
 	record_num(r, FIELD_T, (uint64_t)now);
@@ -272,7 +272,7 @@ static void begin_access(struct conn *c)
 
 	a->bundle = bundle_ref(rq->bundle);
 	a->number = ++c->w->accesses;
-	a->begun_ms = clock_mono_ms();
+	a->begun_ms = loop_mono_ms(c->w->loop);
 	a->status = 0;
 	a->tls = NULL;
 	a->unwritten = false;
@@ -364,7 +364,7 @@ static void write_end(struct conn *c, enum end_reason why)
 		record_num(&r, FIELD_STATUS, a->status);
 	record_num(&r, FIELD_UP, a->up);
 	record_num(&r, FIELD_DOWN, a->down);
-	record_num(&r, FIELD_MS, clock_mono_ms() - a->begun_ms);
+	record_num(&r, FIELD_MS, loop_mono_ms(c->w->loop) - a->begun_ms);
 	record_str(&r, FIELD_TLS, span_str(a->tls));
 	if (!a->hidden)
 		record_str(&r, FIELD_SNI, span_str(a->sni));
@@ -424,7 +424,7 @@ static void hand_on(struct conn *c, const struct verdict *v, const struct facts 
 	a->sni = a->to = NULL;
 	use_bundle(c, v, f->target);
 	a->number = ++c->w->accesses;
-	a->begun_ms = clock_mono_ms();
+	a->begun_ms = loop_mono_ms(c->w->loop);
 	a->up = a->down = 0;
 	a->usage.minute = 0;
 	write_access(c, &x, NULL, &nobody);
@@ -453,7 +453,7 @@ void ledger_refusal(struct conn *c, enum verdict_word verdict, enum reason reaso
 	count_add(&c->w->counters->verdict[verdict][reason], 1);
 	ledger_lap(c, LAP_VERDICT);
 	access_fields(c, &x, verdict, reason, &r, &s);
-	if (!usage_refusal(c->w->usage, &r, clock_wall_ms()))
+	if (!usage_refusal(c->w->usage, &r, loop_wall_ms(c->w->loop)))
 		return;
 	stamp(c, &r, &s);
 	record_num(&r, FIELD_N, 1);
@@ -476,7 +476,7 @@ static void usage_fields(const struct access *a, struct record *r)
 void ledger_bytes(struct conn *c, uint64_t up, uint64_t down)
 {
 	struct access *a = &c->access;
-	int64_t now = clock_wall_ms();
+	int64_t now = loop_wall_ms(c->w->loop);
 	bool core = a->service >= 0 && a->part == PART_CORE;
 	struct record r;
 
@@ -519,7 +519,7 @@ static bool is_news(struct conn *c, struct pseudonym *who)
 {
 	/* one a day: the first take of a rate that has only one */
 	static const struct rate_limit daily = {.interval_us = 86400ull * 1000000, .burst = 0};
-	int64_t now = clock_wall_ms();
+	int64_t now = loop_wall_ms(c->w->loop);
 	uint32_t today = worker_today(c->w, now / 1000)->number, retry;
 	char day[11], first[32];
 

@@ -18,7 +18,7 @@ static void on_turn(int fd, short what, void *arg)
 	struct conn *c = arg;
 
 	(void)fd, (void)what;
-	c->active_ms = c->w->now_ms = clock_mono_ms(); /* who waits for his turn is not silent */
+	c->active_ms = loop_mono_ms(c->w->loop); /* who waits for his turn is not silent */
 	conn_step(c);
 }
 

@@ -315,7 +315,6 @@ static void on_slice(int fd, short what, void *arg)
 	uint64_t until = clock_mono_us() + SLICE_US;
 
 	(void)fd, (void)what;
-	j->w->now_ms = clock_mono_ms();
 	for (unsigned n = 1; j->first && j->first->generation != j->generation; n++) {
 		struct matter *m = j->first;
 		bool due = stale(j, m);

@@ -40,7 +40,7 @@ enum step tunnel_start(struct conn *c)
 		return conn_leave(c, END_NO_MEMORY);
 	memmove(rq->bytes, rq->bytes + rq->head.size, rq->n - rq->head.size);
 	rq->n -= rq->head.size;
-	c->active_ms = c->w->now_ms;
+	c->active_ms = loop_mono_ms(c->w->loop);
 	return conn_move(c, STATE_HELLO);
 }
 

@@ -134,7 +134,6 @@ static void on_journal(int fd, short what, void *arg)
 	struct worker *w = arg;
 
 	(void)fd, (void)what;
-	w->now_ms = clock_mono_ms();
 	journal_poll(w->journal);
 }
 
@@ -182,7 +181,7 @@ static void enforce_again(struct worker *w)
 }
 
 /* Under on_failure = "deny" what is open may outlive a failing journal for a stated time only. */
-static void watch_journal(struct worker *w)
+static void watch_journal(struct worker *w, uint64_t now_ms)
 {
 	const struct settings *s = w->bundle->settings;
 
@@ -191,8 +190,8 @@ static void watch_journal(struct worker *w)
 		return;
 	}
 	if (!w->failing_since_ms)
-		w->failing_since_ms = w->now_ms;
-	if (w->now_ms - w->failing_since_ms < (uint64_t)s->unrecorded_ms)
+		w->failing_since_ms = now_ms;
+	if (now_ms - w->failing_since_ms < (uint64_t)s->unrecorded_ms)
 		return;
 	for (struct conn *c = w->conns, *next; c; c = next) {
 		next = c->next;
@@ -212,20 +211,20 @@ static void observe(struct worker *w, uint64_t until_ms)
 static void on_tick(int fd, short what, void *arg)
 {
 	struct worker *w = arg;
+	uint64_t now_ms = loop_mono_ms(w->loop);
 
 	(void)fd, (void)what;
-	w->now_ms = clock_mono_ms();
 	usage_tick(w->usage, w->journal, clock_wall_ms(), false, usage_day, w);
 	if (journal_waiting(w->journal))
 		worker_note_record(w);
 	if (w->observe_until_ms && !worker_observes(w))
 		enforce_again(w);
 	rejudge_tick(w->rejudge);
-	watch_journal(w);
+	watch_journal(w, now_ms);
 	show(w);
 	if (w->ticks++ % CHECKPOINT == 0)
 		tell_tip(w);
-	if (w->draining && (w->n_conns == 0 || w->now_ms >= w->drained_by_ms))
+	if (w->draining && (w->n_conns == 0 || now_ms >= w->drained_by_ms))
 		loop_stop(w->loop);
 	loop_add(&w->tick_ev, w->draining ? TICK_MS / 20 : TICK_MS);
 }
@@ -665,7 +664,6 @@ int worker_main(void)
 		close(fds[7]);
 	fcntl(IPC_CHILD_FD, F_SETFL, O_NONBLOCK);
 	set_events(w);
-	w->now_ms = clock_mono_ms();
 	answer(w, IPC_READY, m.generation, "");
 	loop_run(w->loop);
 	finish(w);

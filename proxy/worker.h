@@ -73,7 +73,6 @@ struct worker {
 	uint64_t lost_before;	   /* records lost by predecessors */
 	uint64_t observe_until_ms; /* monotonic; 0: refusals are enforced */
 	uint64_t failing_since_ms; /* monotonic; 0: the journal can be written */
-	uint64_t now_ms;	   /* monotonic, once a turn is precise enough */
 	bool draining;
 	bool full; /* the journal's folder has reached its bound */
 	uint64_t drained_by_ms;
