@@ -37,8 +37,11 @@ struct socket {
 struct loop {
 	struct event_base *base;
 	int epoll;
-	struct event told; /* the epoll is readable */
-	struct event more; /* something was left for the next turn */
+	struct event told;  /* the epoll is readable */
+	struct event more;  /* something was left for the next turn */
+	struct event timer; /* of the wheel */
+	uint64_t timer_ms;  /* when it comes; 0: it is not set */
+	struct wheel wheel;
 	struct epoll_event turn[TURN_SOCKETS];
 	int at, n; /* of the turn */
 	TAILQ_HEAD(, loop_watch) patient;
@@ -61,6 +64,7 @@ static void say(int severity, const char *msg)
 }
 
 static void on_told(int fd, short what, void *arg);
+static void on_timer(int fd, short what, void *arg);
 
 static bool open_base(struct loop *l)
 {
@@ -82,7 +86,8 @@ static bool open_sockets(struct loop *l)
 	l->epoll = epoll_create1(EPOLL_CLOEXEC);
 	return l->epoll >= 0 &&
 	       event_assign(&l->told, l->base, l->epoll, EV_READ | EV_PERSIST, on_told, l) == 0 &&
-	       event_assign(&l->more, l->base, -1, 0, on_told, l) == 0;
+	       event_assign(&l->more, l->base, -1, 0, on_told, l) == 0 &&
+	       event_assign(&l->timer, l->base, -1, 0, on_timer, l) == 0;
 }
 
 struct loop *loop_new(void)
@@ -106,6 +111,8 @@ void loop_free(struct loop *l)
 		event_del(&l->told);
 	if (event_initialized(&l->more))
 		event_del(&l->more);
+	if (event_initialized(&l->timer))
+		event_del(&l->timer);
 	if (l->base)
 		event_base_free(l->base);
 	if (l->epoll >= 0)
@@ -205,32 +212,58 @@ int64_t loop_wall_ms(struct loop *l)
 /* --- deadlines -----------------------------------------------------------------------------------
  */
 
-static void set_timer(struct loop_deadline *d, uint64_t now)
+/* The timer of the wheel, for its entry that is looked at first. */
+static void set_timer(struct loop *l, uint64_t look_ms, uint64_t now)
 {
-	d->set_ms = d->due_ms;
-	loop_add(&d->timer, (int64_t)(d->due_ms - now));
+	uint64_t ms = look_ms > now ? look_ms - now : 0;
+	struct timeval tv = {
+		.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
+
+	l->timer_ms = look_ms;
+	event_add(&l->timer, &tv);
+}
+
+static void place(struct loop_deadline *d, uint64_t now)
+{
+	struct loop *l = d->l;
+
+	wheel_put(&l->wheel, &d->entry, d->due_ms, now);
+	if (!l->timer_ms || d->entry.look_ms < l->timer_ms)
+		set_timer(l, d->entry.look_ms, now);
+}
+
+static void meet(struct loop_deadline *d, uint64_t now)
+{
+	if (!d->due_ms)
+		return;
+	if (now < d->due_ms) {
+		place(d, now);
+		return;
+	}
+	d->due_ms = 0;
+	d->fn(-1, LOOP_TIMEOUT, d->arg);
 }
 
 static void on_timer(int fd, short what, void *arg)
 {
-	struct loop_deadline *d = arg;
-	uint64_t now = clock_mono_ms();
+	struct loop *l = arg;
+	uint64_t now = clock_mono_ms(), next;
+	struct wheel_entry *e;
 
-	d->set_ms = 0;
-	if (!d->due_ms)
-		return;
-	if (now < d->due_ms) {
-		set_timer(d, now);
-		return;
-	}
-	d->due_ms = 0;
-	d->fn(fd, what, d->arg);
+	(void)fd, (void)what;
+	while (!event_base_got_break(l->base) && (e = wheel_take(&l->wheel, now)) != NULL)
+		meet((struct loop_deadline *)(void *)((char *)e -
+						      offsetof(struct loop_deadline, entry)),
+			now);
+	next = wheel_next_ms(&l->wheel);
+	l->timer_ms = 0;
+	if (next)
+		set_timer(l, next, now);
 }
 
 void loop_deadline_init(struct loop_deadline *d, struct loop *l, loop_fn *fn, void *arg)
 {
 	*d = (struct loop_deadline){.l = l, .fn = fn, .arg = arg};
-	loop_init(&d->timer, l, -1, 0, on_timer, d);
 }
 
 void loop_deadline_set(struct loop_deadline *d, int64_t ms)
@@ -243,14 +276,22 @@ void loop_deadline_set(struct loop_deadline *d, int64_t ms)
 	}
 	now = loop_mono_ms(d->l);
 	d->due_ms = now + (uint64_t)ms;
-	if (!d->set_ms || d->due_ms < d->set_ms)
-		set_timer(d, now);
+	if (d->entry.look_ms && d->due_ms >= d->entry.look_ms)
+		return;
+	wheel_drop(&d->l->wheel, &d->entry);
+	place(d, now);
 }
 
 void loop_deadline_drop(struct loop_deadline *d)
 {
-	d->due_ms = d->set_ms = 0;
-	loop_del(&d->timer);
+	d->due_ms = 0;
+	if (!d->entry.look_ms)
+		return;
+	wheel_drop(&d->l->wheel, &d->entry);
+	if (d->l->wheel.n == 0) {
+		event_del(&d->l->timer);
+		d->l->timer_ms = 0;
+	}
 }
 
 /* --- sockets -------------------------------------------------------------------------------------

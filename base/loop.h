@@ -8,6 +8,8 @@
 #ifndef STILE_LOOP_H
 #define STILE_LOOP_H
 
+#include "wheel.h"
+
 #include <stdalign.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -62,20 +64,19 @@ int64_t loop_wall_ms(struct loop *l);
 /* --- deadlines ---------------------------------------------------------------------------------
  */
 
-/* A time-out that is moved often and seldom met: moving it on is a store. The timer beneath keeps
- * the time it was set for; when it comes too early it is set again, once for however many moves. */
+/* A time-out that is moved often and seldom met: moving it on is a store, setting it the first time
+ * an entry of a wheel (wheel.h), which is looked at when it comes round. */
 struct loop_deadline {
-	struct loop_ev timer;
+	struct wheel_entry entry;
 	struct loop *l;
 	uint64_t due_ms; /* monotonic; 0: none */
-	uint64_t set_ms; /* when the timer comes; 0: it is not set */
 	loop_fn *fn;
 	void *arg;
 };
 
 void loop_deadline_init(struct loop_deadline *d, struct loop *l, loop_fn *fn, void *arg);
-/* Runs fn once, with LOOP_TIMEOUT, ms from now and not before; ms < 0: never. What was set earlier
- * is forgotten. */
+/* Runs fn once, with LOOP_TIMEOUT, ms from loop_mono_ms and not before, and some WHEEL_SLOT_MS late
+ * at most; ms < 0: never. What was set earlier is forgotten. */
 void loop_deadline_set(struct loop_deadline *d, int64_t ms);
 /* The same as never, and the memory may go. */
 void loop_deadline_drop(struct loop_deadline *d);

@@ -23,8 +23,8 @@ struct attempt {
 
 struct dial {
 	struct loop *loop;
-	struct loop_ev next;	 /* time for the next attempt */
-	struct loop_ev deadline; /* of the whole; also tells a failure that was seen at the start */
+	struct loop_ev next; /* time for the next attempt; also tells a failure seen at the start */
+	struct loop_deadline deadline; /* of the whole */
 	uint16_t port;
 	int error; /* of the last attempt that failed */
 	size_t n, started, live;
@@ -52,7 +52,7 @@ void dial_cancel(struct dial *d)
 	for (size_t i = 0; i < d->started; i++)
 		drop(&d->v[i]);
 	loop_del(&d->next);
-	loop_del(&d->deadline);
+	loop_deadline_drop(&d->deadline);
 	free(d);
 }
 
@@ -122,7 +122,7 @@ static void on_deadline(int fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	finish(d, NULL, 0, d->live ? ETIMEDOUT : d->error);
+	finish(d, NULL, 0, ETIMEDOUT);
 }
 
 /* errno, or 0 when the attempt is under way. An immediate success is told by the watch as well. */
@@ -190,8 +190,11 @@ struct dial *dial_start(struct loop *l, const struct addr *addrs, size_t n, uint
 	for (size_t i = 0; i < n; i++)
 		d->v[i] = (struct attempt){.dial = d, .addr = addrs[i], .fd = -1};
 	loop_init(&d->next, l, -1, 0, on_next, d);
-	loop_init(&d->deadline, l, -1, 0, on_deadline, d);
+	loop_deadline_init(&d->deadline, l, on_deadline, d);
 	advance(d);
-	loop_add(&d->deadline, d->live ? (int64_t)timeout_ms : 0);
+	if (d->live)
+		loop_deadline_set(&d->deadline, timeout_ms);
+	else
+		loop_add(&d->next, 0);
 	return d;
 }
