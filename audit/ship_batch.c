@@ -134,21 +134,6 @@ static unsigned day_number(struct ship_batch *b, struct span day)
 	return ++b->days;
 }
 
-/* Eight bytes at a time. It only has to tell apart what one batch holds: a fold that collides costs
- * a comparison. */
-static uint64_t fold(unsigned day, struct span s)
-{
-	uint64_t h = day, x;
-	for (; s.n >= sizeof x; s = span_of(s.p + sizeof x, s.n - sizeof x)) {
-		memcpy(&x, s.p, sizeof x);
-		h = (h ^ x) * UINT64_C(0x9e3779b97f4a7c15);
-		h ^= h >> 32;
-	}
-	for (size_t i = 0; i < s.n; i++)
-		h = (h ^ (unsigned char)s.p[i]) * UINT64_C(0x9e3779b97f4a7c15);
-	return h ^ h >> 32;
-}
-
 static struct increment *new_increment(struct ship_batch *b, unsigned day, const struct rollup *u)
 {
 	struct increment *i = &b->inc[b->n_inc++];
@@ -166,7 +151,7 @@ static void add_text(struct ship_batch *b, unsigned day, const struct rollup *u)
 static void add_count(struct ship_batch *b, unsigned day, const struct rollup *u)
 {
 	const struct span field = span_str(u->field);
-	const uint64_t sum = fold(day, field);
+	const uint64_t sum = span_fold(field, day);
 	uint32_t *slot = &b->slot[sum & (b->slots - 1)];
 	for (; *slot != SLOT_NONE; slot = slot + 1 == b->slot + b->slots ? b->slot : slot + 1) {
 		struct increment *i = &b->inc[*slot];

@@ -70,4 +70,8 @@ size_t span_utf8(struct span s);
  * quote and the backslash. */
 size_t span_plain(struct span s);
 
+/* A hash, eight bytes at a time, for tables that compare what falls together. Who chooses the text
+ * can make it fall together: where that matters, siphash. */
+uint64_t span_fold(struct span s, uint64_t seed);
+
 #endif

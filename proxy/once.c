@@ -1,20 +1,18 @@
 /* A chained hash table that doubles when it is full. */
 #include "once.h"
 
+#include "span.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #define BUCKETS_MIN 64
 #define CHAIN	    2 /* blocks in a bucket, as the table grows */
 
-/* FNV-1a with a last mix; what is hashed was judged before and is bounded. */
-static uint32_t hash_of(const unsigned char *p, size_t n)
+/* What is hashed was judged before and is bounded. */
+static uint32_t hash_of(const void *p, size_t n)
 {
-	uint64_t h = UINT64_C(0xcbf29ce484222325);
-
-	for (size_t i = 0; i < n; i++)
-		h = (h ^ p[i]) * UINT64_C(0x100000001b3);
-	return (uint32_t)(h ^ (h >> 32));
+	return (uint32_t)span_fold(span_of(p, n), 0);
 }
 
 static void grow(struct onces *t)
