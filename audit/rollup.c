@@ -23,12 +23,19 @@ static size_t utf8_cut(struct span s, size_t max)
 	return max;
 }
 
+static void add_quoted(struct buf *out, struct span plain)
+{
+	buf_addc(out, '"');
+	buf_span(out, plain);
+	buf_addc(out, '"');
+}
+
 /* At worst every byte becomes \u00XX, six bytes: then what is left of a sixth still fits. */
 static void add_part(struct buf *out, struct span s)
 {
 	static const size_t lengths[] = {PART_MAX - 2, (PART_MAX - 2) / 6};
 	if (s.n <= lengths[0] && span_plain(s) == s.n) {
-		buf_json(out, s);
+		add_quoted(out, s);
 		return;
 	}
 	for (size_t i = 0; i < 2; i++) {
@@ -81,7 +88,7 @@ static struct rollup *start(struct adding *a, enum rollup_hash hash, const char 
 	buf_init_fixed(&b, u->field, sizeof u->field);
 	buf_addc(&b, '[');
 	if (metric) {
-		buf_json(&b, span_str(metric));
+		add_quoted(&b, span_str(metric));
 		buf_addc(&b, ',');
 	}
 	buf_span(&b, buf_spanof(&a->key));

@@ -4,6 +4,8 @@
  */
 #include "buf.h"
 
+#include "digest.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,22 +124,13 @@ void buf_x64(struct buf *b, uint64_t v)
 
 void buf_hex(struct buf *b, const void *p, size_t n)
 {
-	static const char digit[] = "0123456789abcdef";
-	const uint8_t *from = p;
-	char *to;
-
 	if (n > SIZE_MAX / 2) {
 		b->failed = true;
 		return;
 	}
 	if (!buf_reserve(b, 2 * n))
 		return;
-	to = b->p + b->n;
-	for (size_t i = 0; i < n; i++) {
-		*to++ = digit[from[i] >> 4];
-		*to++ = digit[from[i] & 15];
-	}
-	*to = 0;
+	hex_encode(p, n, b->p + b->n);
 	b->n += 2 * n;
 }
 

@@ -148,15 +148,23 @@ int hex_digit(char c)
 	return digit ? digit - IS : -1;
 }
 
+/* Both digits of a byte at once. */
+#define ROW(h)                                                                                     \
+	{h, '0'}, {h, '1'}, {h, '2'}, {h, '3'}, {h, '4'}, {h, '5'}, {h, '6'}, {h, '7'}, {h, '8'},  \
+		{h, '9'}, {h, 'a'}, {h, 'b'}, {h, 'c'}, {h, 'd'}, {h, 'e'},                        \
+	{                                                                                          \
+		h, 'f'                                                                             \
+	}
+static const char pairs[256][2] = {ROW('0'), ROW('1'), ROW('2'), ROW('3'), ROW('4'), ROW('5'),
+	ROW('6'), ROW('7'), ROW('8'), ROW('9'), ROW('a'), ROW('b'), ROW('c'), ROW('d'), ROW('e'),
+	ROW('f')};
+
 void hex_encode(const void *p, size_t n, char *out)
 {
-	static const char digit[] = "0123456789abcdef";
 	const uint8_t *from = p;
 
-	for (size_t i = 0; i < n; i++) {
-		*out++ = digit[from[i] >> 4];
-		*out++ = digit[from[i] & 15];
-	}
+	for (size_t i = 0; i < n; i++, out += 2)
+		memcpy(out, pairs[from[i]], 2);
 	*out = 0;
 }
 
