@@ -73,13 +73,9 @@ static bool hash_password(const char *file, char out[2 * SHA256_LEN + 1])
 	char password[256] = "";
 	uint8_t hash[SHA256_LEN];
 	bool ok = redis_password_read(file, password, &p);
-	struct digest *d = ok ? digest_new() : NULL;
-	if (ok && !d)
-		ok = (problem_error(&p, file, 0, "out of memory"), false);
 	if (ok) {
 		const struct span s = span_str(password);
-		digest_sha256(d, &s, 1, hash);
-		digest_free(d);
+		digest_sha256(&s, 1, hash);
 		hex_encode(hash, sizeof hash, out);
 	}
 	explicit_bzero(password, sizeof password);

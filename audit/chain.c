@@ -9,29 +9,28 @@ void chain_name_new(char out[CHAIN_NAME_LEN + 1])
 	hex_encode(bits, sizeof bits, out);
 }
 
-void chain_start(struct digest *d, struct span name, struct chain_tip *tip)
+void chain_start(struct span name, struct chain_tip *tip)
 {
 	const struct span parts[] = {SPAN("stile-chain-1:"), name};
 
 	tip->seq = 0;
-	digest_sha256(d, parts, 2, tip->hash);
+	digest_sha256(parts, 2, tip->hash);
 }
 
-void chain_hash(
-	struct digest *d, const uint8_t prev[SHA256_LEN], struct span body, uint8_t out[SHA256_LEN])
+void chain_hash(const uint8_t prev[SHA256_LEN], struct span body, uint8_t out[SHA256_LEN])
 {
 	uint8_t inner[SHA256_LEN];
 	const struct span parts[] = {span_of(prev, SHA256_LEN), span_of(inner, SHA256_LEN)};
 
-	digest_sha256(d, &body, 1, inner);
-	digest_sha256(d, parts, 2, out);
+	digest_sha256(&body, 1, inner);
+	digest_sha256(parts, 2, out);
 }
 
-void chain_next(struct digest *d, struct chain_tip *tip, struct span body)
+void chain_next(struct chain_tip *tip, struct span body)
 {
 	uint8_t after[SHA256_LEN];
 
-	chain_hash(d, tip->hash, body, after);
+	chain_hash(tip->hash, body, after);
 	memcpy(tip->hash, after, SHA256_LEN);
 	tip->seq++;
 }

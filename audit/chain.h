@@ -24,11 +24,10 @@ struct chain_tip {
 };
 
 void chain_name_new(char out[CHAIN_NAME_LEN + 1]);
-void chain_start(struct digest *d, struct span name, struct chain_tip *tip);
+void chain_start(struct span name, struct chain_tip *tip);
 /* Moves the tip over one more body. */
-void chain_next(struct digest *d, struct chain_tip *tip, struct span body);
+void chain_next(struct chain_tip *tip, struct span body);
 /* hash_after(previous, body) without moving anything. */
-void chain_hash(struct digest *d, const uint8_t prev[SHA256_LEN], struct span body,
-	uint8_t out[SHA256_LEN]);
+void chain_hash(const uint8_t prev[SHA256_LEN], struct span body, uint8_t out[SHA256_LEN]);
 
 #endif

@@ -122,7 +122,6 @@ bool segment_list(int dir, struct segment_name **out, size_t *n, struct err *e)
 
 struct segment_reader {
 	int fd;
-	struct digest *digest;
 	struct segment_name name;
 	struct chain_tip base;
 	bool headed; /* the first line was read */
@@ -152,7 +151,7 @@ static void know_too(struct segment_reader *r, const struct chain_tip *tip)
 /* What can be said without the first line: the number, and the hash of a chain that begins here. */
 static void base_from_name(struct segment_reader *r)
 {
-	chain_start(r->digest, span_str(r->name.chain), &r->base);
+	chain_start(span_str(r->name.chain), &r->base);
 	r->n_known = 0;
 	if (r->name.first_seq == 1)
 		know_only(r, &r->base);
@@ -193,7 +192,7 @@ static void guess(struct segment_reader *r, struct span line, const struct chain
 
 	if (json && r->n_known) {
 		tip = r->known[0];
-		chain_next(r->digest, &tip, span_of(json, (size_t)(line.p + line.n - json)));
+		chain_next(&tip, span_of(json, (size_t)(line.p + line.n - json)));
 		know_too(r, &tip);
 	}
 	if (find_front(line, &tip))
@@ -240,9 +239,8 @@ struct segment_reader *segment_open(int dir, const struct segment_name *name, st
 	struct span line;
 
 	segment_name_format(name, file);
-	if (!r || !(r->digest = digest_new())) {
+	if (!r) {
 		err_set(e, "%s: out of memory", file);
-		free(r);
 		return NULL;
 	}
 	r->name = *name;
@@ -274,7 +272,6 @@ void segment_close(struct segment_reader *r)
 		return;
 	if (r->fd >= 0)
 		close(r->fd);
-	digest_free(r->digest);
 	free(r);
 }
 
@@ -409,7 +406,7 @@ static bool follows(struct segment_reader *r, const struct chain_tip *at, struct
 	for (size_t i = 0; i < r->n_known; i++) {
 		if (at->seq != r->known[i].seq + 1)
 			continue;
-		chain_hash(r->digest, r->known[i].hash, body, after);
+		chain_hash(r->known[i].hash, body, after);
 		if (memcmp(after, at->hash, SHA256_LEN) == 0)
 			return true;
 	}

@@ -19,7 +19,6 @@ struct segment_writer {
 	unsigned long number;
 	size_t limit;
 	char chain[CHAIN_NAME_LEN + 1];
-	struct digest *digest;
 	struct chain_tip tip;  /* of what is in the file */
 	struct chain_tip next; /* of what is in the buffer */
 	struct buf out;
@@ -38,17 +37,12 @@ struct segment_writer *segment_writer_new(
 
 	if (!w)
 		return NULL;
-	w->digest = digest_new();
-	if (!w->digest) {
-		free(w);
-		return NULL;
-	}
 	w->dir = dir;
 	w->fd = -1;
 	w->number = number_before;
 	w->limit = segment_bytes;
 	chain_name_new(w->chain);
-	chain_start(w->digest, span_str(w->chain), &w->tip);
+	chain_start(span_str(w->chain), &w->tip);
 	return w;
 }
 
@@ -58,7 +52,6 @@ void segment_writer_free(struct segment_writer *w)
 		return;
 	if (w->fd >= 0)
 		close(w->fd);
-	digest_free(w->digest);
 	buf_free(&w->out);
 	free(w);
 }
@@ -166,7 +159,7 @@ bool segment_writer_begin(struct segment_writer *w, struct err *e)
 
 void segment_writer_add(struct segment_writer *w, struct span body)
 {
-	chain_next(w->digest, &w->next, body);
+	chain_next(&w->next, body);
 	journal_line_add(&w->out, &w->next, body);
 	w->added++;
 }

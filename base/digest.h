@@ -1,6 +1,6 @@
 /*
- * SHA-256, HMAC-SHA-256, SipHash tags and random bytes; the only door to libcrypto outside TLS. A
- * digest object is for one thread; it saves the set-up cost per call.
+ * SHA-256, HMAC-SHA-256, SipHash tags and random bytes; the only door to libcrypto outside TLS. All
+ * of them abort if libcrypto fails: there is no sensible way on.
  */
 #ifndef STILE_DIGEST_H
 #define STILE_DIGEST_H
@@ -10,13 +10,15 @@
 #define SHA256_LEN 32
 #define TAG_LEN	   16
 
+/* Hash of the parts put end to end, as of all below. */
+void digest_sha256(const struct span *parts, size_t n, uint8_t out[SHA256_LEN]);
+
+/* What is keyed has a cost of setting up, which an object saves; it is for one thread. */
 struct digest;
 
 /* NULL: no memory. */
 struct digest *digest_new(void);
 void digest_free(struct digest *d);
-/* Hash of the parts put end to end. Aborts if libcrypto fails: there is no sensible way on. */
-void digest_sha256(struct digest *d, const struct span *parts, size_t n, uint8_t out[SHA256_LEN]);
 /* FIPS 198-1; key of any length. */
 void digest_hmac(struct digest *d, struct span key, const struct span *parts, size_t n,
 	uint8_t out[SHA256_LEN]);

@@ -38,6 +38,7 @@ struct loop {
 	struct event_base *base;
 	int epoll;
 	struct event told;  /* the epoll is readable */
+	bool hears;	    /* it waits for that, as it does since the first socket */
 	struct event more;  /* something was left for the next turn */
 	struct event timer; /* of the wheel */
 	uint64_t timer_ms;  /* when it comes; 0: it is not set */
@@ -453,8 +454,9 @@ static bool control(struct loop *l, int how, int fd, uint8_t what)
 bool loop_watch(struct loop *l, struct loop_watch *w, int fd, uint8_t what, loop_fn *fn, void *arg)
 {
 	*w = (struct loop_watch){.fd = -1, .fn = fn, .arg = arg};
-	if (!event_pending(&l->told, EV_READ, NULL) && event_add(&l->told, NULL) != 0)
+	if (!l->hears && event_add(&l->told, NULL) != 0)
 		return false;
+	l->hears = true;
 	if (!make_room(l, fd))
 		return false;
 	l->socket[fd].times++;

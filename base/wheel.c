@@ -17,7 +17,10 @@ void wheel_put(struct wheel *w, struct wheel_entry *e, uint64_t due_ms, uint64_t
 		w->turned = now_ms / WHEEL_SLOT_MS;
 	first = w->turned + 1;
 	last = w->turned + WHEEL_SLOTS - 1;
-	slot = slot < first ? first : slot > last ? last : slot;
+	if (slot > last)
+		slot = last - last % WHEEL_FAR;
+	else if (slot < first)
+		slot = first;
 	LIST_INSERT_HEAD(&w->slot[slot % WHEEL_SLOTS], e, link);
 	e->look_ms = slot * WHEEL_SLOT_MS;
 	w->n++;

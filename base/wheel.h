@@ -11,7 +11,8 @@
 #include <sys/queue.h>
 
 #define WHEEL_SLOT_MS 8
-#define WHEEL_SLOTS   1024 /* what is due behind the last one is looked at on the way */
+#define WHEEL_SLOTS   1024 /* what is due behind the last one is looked at on the way, */
+#define WHEEL_FAR     128  /* together with others: in slots of these multiples */
 
 /* In the memory of whoever waits; zeroed: not on the wheel. */
 struct wheel_entry {

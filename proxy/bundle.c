@@ -204,7 +204,6 @@ static bool parts(struct bundle *b, struct err *e)
 {
 	const void *settings = NULL, *pseudonyms = NULL, *logins = NULL;
 	struct span data;
-	struct digest *d;
 	uint8_t hash[SHA256_LEN];
 
 	if (!pack_check(b->pack, e) ||
@@ -220,11 +219,7 @@ static bool parts(struct bundle *b, struct err *e)
 	b->policy = snapshot_open(data.p, data.n, e);
 	if (!b->policy)
 		return false;
-	d = digest_new();
-	if (!d)
-		return err_set(e, "out of memory");
-	digest_sha256(d, &data, 1, hash);
-	digest_free(d);
+	digest_sha256(&data, 1, hash);
 	hex_encode(hash, sizeof hash, b->digest);
 	if (!pack_get(b->pack, "accounts", &data))
 		return true;

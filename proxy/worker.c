@@ -43,10 +43,12 @@ void worker_note_record(struct worker *w)
 
 void worker_kept_record(struct worker *w)
 {
-	if (journal_pressed(w->journal))
+	if (journal_pressed(w->journal)) {
 		worker_note_record(w);
-	else if (!loop_pending(&w->hand_over_ev))
+	} else if (!w->hands_over) {
+		w->hands_over = true;
 		loop_add(&w->hand_over_ev, HAND_OVER_MS);
+	}
 }
 
 void worker_day(struct worker *w, int64_t wall_ms, char out[11])
@@ -126,6 +128,7 @@ static void on_hand_over(int fd, short what, void *arg)
 	struct worker *w = arg;
 
 	(void)fd, (void)what;
+	w->hands_over = false;
 	journal_hand_over(w->journal);
 }
 

@@ -38,7 +38,7 @@ struct worker_next {
 struct worker {
 	unsigned index;
 	struct loop *loop;
-	struct loop_ev ipc_ev, journal_ev, hand_over_ev, tick_ev, drain_ev;
+	struct loop_ev ipc_ev, journal_ev, hand_over_ev, tick_ev;
 	struct bundle *bundle; /* in force */
 	struct worker_next next;
 	struct journal *journal;
@@ -73,6 +73,7 @@ struct worker {
 	uint64_t lost_before;	   /* records lost by predecessors */
 	uint64_t observe_until_ms; /* monotonic; 0: refusals are enforced */
 	uint64_t failing_since_ms; /* monotonic; 0: the journal can be written */
+	bool hands_over;	   /* records to the journal's thread, in some milliseconds */
 	bool draining;
 	bool full; /* the journal's folder has reached its bound */
 	uint64_t drained_by_ms;

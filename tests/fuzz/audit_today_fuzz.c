@@ -1,7 +1,7 @@
 /*
  * Any lines as the bodies of today's records, in a chain that is right. Reading ends, and whatever
- * the records say, each pair that is told of has its place, its figures are within their bounds, and
- * its text reads as itself.
+ * the records say, each pair that is told of has its place, its figures are within their bounds,
+ * and its text reads as itself.
  */
 #include "today.h"
 
@@ -42,26 +42,22 @@ static int folder(void)
 
 static void put(struct span bodies)
 {
-	static struct digest *d;
 	struct segment_name name = {.number = 1, .first_seq = 1};
 	struct buf out = {0};
 	struct chain_tip tip;
 	char file[96];
 	int fd;
 
-	if (!d)
-		d = digest_new();
-	must(d != NULL);
 	memcpy(name.chain, chain, sizeof name.chain);
 	segment_name_format(&name, file);
-	chain_start(d, SPAN("00112233445566778899aabbccddeeff"), &tip);
+	chain_start(SPAN("00112233445566778899aabbccddeeff"), &tip);
 	journal_line_head(&out, chain, &tip);
 	while (bodies.n) {
 		struct span body = span_cut(&bodies, '\n');
 
 		if (!body.n || body.n > RECORD_MAX)
 			continue;
-		chain_next(d, &tip, body);
+		chain_next(&tip, body);
 		journal_line_add(&out, &tip, body);
 	}
 	fd = openat(folder(), file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);

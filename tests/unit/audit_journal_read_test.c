@@ -93,25 +93,23 @@ struct made {
 /* A segment whose first record is `first`; the records before it are only imagined. */
 static void make(struct made *m, uint64_t first)
 {
-	struct digest *d = digest_new();
 	struct chain_tip tip;
 
 	memset(m, 0, sizeof *m);
 	m->name = (struct segment_name){.number = 5, .chain = CHAIN, .first_seq = first};
-	chain_start(d, SPAN(CHAIN), &tip);
+	chain_start(SPAN(CHAIN), &tip);
 	while (tip.seq < first - 1)
-		chain_next(d, &tip, SPAN("before"));
+		chain_next(&tip, SPAN("before"));
 	m->tip[0] = tip;
 	journal_line_head(&m->text, CHAIN, &tip);
 	for (size_t i = 0; i < RECORDS; i++) {
 		m->at[i + 1] = m->text.n;
 		snprintf(m->body[i], sizeof m->body[i], "{\"k\":\"person\",\"t\":%zu}", 1000 + i);
-		chain_next(d, &tip, span_str(m->body[i]));
+		chain_next(&tip, span_str(m->body[i]));
 		journal_line_add(&m->text, &tip, span_str(m->body[i]));
 		m->tip[i + 1] = tip;
 	}
 	m->at[RECORDS + 1] = m->text.n;
-	digest_free(d);
 }
 
 static void put(int dir, const struct made *m, const void *p, size_t n)

@@ -370,7 +370,6 @@ static int by_chain_and_seq(const void *a, const void *b)
 
 static void check_hashes(struct words *w, bool whole)
 {
-	struct digest *d = digest_new();
 	struct chain_tip tip = {.seq = 0};
 	char chain[CHAIN_NAME_LEN + 1] = "";
 	if (w->n)
@@ -381,9 +380,9 @@ static void check_hashes(struct words *w, bool whole)
 		char hex[2 * SHA256_LEN + 1], *less;
 		if (!span_is(name, chain)) {
 			span_copy(name, chain, sizeof chain);
-			chain_start(d, name, &tip);
+			chain_start(name, &tip);
 		}
-		chain_next(d, &tip, rest);
+		chain_next(&tip, rest);
 		hex_encode(tip.hash, SHA256_LEN, hex);
 		if (whole && !span_is(hash, hex))
 			fail_msg("hash of %s %.*s", chain, SPAN_ARG(seq));
@@ -392,7 +391,6 @@ static void check_hashes(struct words *w, bool whole)
 		free(w->v[i]);
 		w->v[i] = less;
 	}
-	digest_free(d);
 }
 
 /* The whole question: Redis against the journal folder `dir`. */

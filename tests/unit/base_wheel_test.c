@@ -108,6 +108,30 @@ static void one_that_is_dropped_does_not_come(void **state)
 	free(w);
 }
 
+/* Thousands of idle tunnels must not wake the loop at each slot. */
+static void those_far_away_are_looked_at_together(void **state)
+{
+	struct wheel *w = calloc(1, sizeof *w);
+	struct waiting *v = calloc(2000, sizeof *v);
+	uint64_t now = START, next;
+	size_t turns = 0;
+
+	(void)state;
+	assert_true(w && v);
+	for (size_t i = 0; i < 2000; i++, now += 5) {
+		turn(w, now, NULL);
+		v[i].due = now + 3600000;
+		wheel_put(w, &v[i].entry, v[i].due, now);
+	}
+	while ((next = wheel_next_ms(w)) < START + 3000000) {
+		assert_int_equal(turn(w, next, NULL), 0);
+		turns++;
+	}
+	assert_true(turns <= 3000000 / (WHEEL_FAR * WHEEL_SLOT_MS) + 1);
+	free(v);
+	free(w);
+}
+
 enum { MANY = 300, STEPS = 40000 };
 
 static void many_come_as_from_a_list(void **state)
@@ -151,6 +175,7 @@ int main(void)
 		cmocka_unit_test(what_is_due_comes_within_a_slot),
 		cmocka_unit_test(one_that_is_late_is_still_told),
 		cmocka_unit_test(one_that_is_dropped_does_not_come),
+		cmocka_unit_test(those_far_away_are_looked_at_together),
 		cmocka_unit_test(many_come_as_from_a_list),
 	};
 
