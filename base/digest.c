@@ -1,5 +1,5 @@
 /*
- * HMAC and SipHash over libcrypto's EVP. Fetching an algorithm costs more than hashing a record, so
+ * HMAC over libcrypto's EVP. Fetching an algorithm costs more than hashing a record, so
  * a digest object fetches once and keeps its contexts.
  *
  * SHA-256 is libcrypto's own function: EVP sets each digest up anew, which costs a quarter of a
@@ -25,8 +25,6 @@
 struct digest {
 	EVP_MAC *mac;
 	EVP_MAC_CTX *mac_ctx;
-	EVP_MAC *sip;
-	EVP_MAC_CTX *sip_ctx;
 	uint8_t key[KEY_KEPT]; /* the last one: it is prepared in mac_ctx */
 	size_t key_n;	       /* 0: none */
 };
@@ -52,9 +50,7 @@ struct digest *digest_new(void)
 		return NULL;
 	d->mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
 	d->mac_ctx = d->mac ? EVP_MAC_CTX_new(d->mac) : NULL;
-	d->sip = EVP_MAC_fetch(NULL, "SIPHASH", NULL);
-	d->sip_ctx = d->sip ? EVP_MAC_CTX_new(d->sip) : NULL;
-	if (d->mac_ctx && d->sip_ctx && EVP_MAC_CTX_set_params(d->mac_ctx, params))
+	if (d->mac_ctx && EVP_MAC_CTX_set_params(d->mac_ctx, params))
 		return d;
 	digest_free(d);
 	return NULL;
@@ -64,8 +60,6 @@ void digest_free(struct digest *d)
 {
 	if (!d)
 		return;
-	EVP_MAC_CTX_free(d->sip_ctx);
-	EVP_MAC_free(d->sip);
 	EVP_MAC_CTX_free(d->mac_ctx);
 	EVP_MAC_free(d->mac);
 	OPENSSL_cleanse(d->key, sizeof d->key);
@@ -104,17 +98,6 @@ void digest_hmac(struct digest *d, struct span key, const struct span *parts, si
 	for (size_t i = 0; i < n; i++)
 		must(EVP_MAC_update(d->mac_ctx, (const void *)parts[i].p, parts[i].n));
 	must(EVP_MAC_final(d->mac_ctx, out, &len, SHA256_LEN) && len == SHA256_LEN);
-}
-
-void digest_tag(struct digest *d, const uint8_t key[TAG_LEN], const struct span *parts, size_t n,
-	uint8_t out[TAG_LEN])
-{
-	size_t len = 0;
-
-	must(EVP_MAC_init(d->sip_ctx, key, TAG_LEN, NULL));
-	for (size_t i = 0; i < n; i++)
-		must(EVP_MAC_update(d->sip_ctx, (const void *)parts[i].p, parts[i].n));
-	must(EVP_MAC_final(d->sip_ctx, out, &len, TAG_LEN) && len == TAG_LEN);
 }
 
 void random_bytes(void *out, size_t n)

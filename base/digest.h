@@ -1,5 +1,5 @@
 /*
- * SHA-256, HMAC-SHA-256, SipHash tags and random bytes; the only door to libcrypto outside TLS. All
+ * SHA-256, HMAC-SHA-256 and random bytes; the only door to libcrypto outside TLS. All
  * of them abort if libcrypto fails: there is no sensible way on.
  */
 #ifndef STILE_DIGEST_H
@@ -8,7 +8,6 @@
 #include "span.h"
 
 #define SHA256_LEN 32
-#define TAG_LEN	   16
 
 /* Hash of the parts put end to end, as of all below. */
 void digest_sha256(const struct span *parts, size_t n, uint8_t out[SHA256_LEN]);
@@ -22,12 +21,6 @@ void digest_free(struct digest *d);
 /* FIPS 198-1; key of any length. */
 void digest_hmac(struct digest *d, struct span key, const struct span *parts, size_t n,
 	uint8_t out[SHA256_LEN]);
-/* SipHash-2-4 of 128 bits under a key as long (Aumasson and Bernstein, 2012): a MAC for short
- * texts, at a quarter of HMAC's cost. For what is found again in memory, not for what is kept or
- * sent. */
-void digest_tag(struct digest *d, const uint8_t key[TAG_LEN], const struct span *parts, size_t n,
-	uint8_t out[TAG_LEN]);
-
 void random_bytes(void *out, size_t n);
 /* Equal in time that does not depend on where they differ. */
 bool bytes_eq_secret(const void *a, const void *b, size_t n);

@@ -223,8 +223,9 @@ static void set_timer(struct loop *l, uint64_t look_ms, uint64_t now)
 	struct timeval tv = {
 		.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
 
-	l->timer_ms = look_ms;
-	event_add(&l->timer, &tv);
+	l->timer_ms = event_add(&l->timer, &tv) == 0 ? look_ms : 0;
+	if (!l->timer_ms) /* the next deadline that is set tries again */
+		log_error("loop", "out of memory for the timer of deadlines");
 }
 
 static void place(struct loop_deadline *d, uint64_t now)

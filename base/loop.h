@@ -2,8 +2,8 @@
  * The event loop: a thin face over libevent, which only loop.c (and resolve.c, for libunbound's own
  * events) may know. Events live in the caller's memory and cost nothing else.
  *
- * The sockets of connections, of which there are many and short ones, are watched by an epoll of
- * the loop's own: one registration for a socket's life, told of edges.
+ * The sockets of connections, of which there are many and short ones, and those that listen are
+ * watched by an epoll of the loop's own: one registration for a socket's life, told of edges.
  */
 #ifndef STILE_LOOP_H
 #define STILE_LOOP_H
@@ -56,8 +56,8 @@ bool loop_pending(const struct loop_ev *ev);
  * keeps the turn from ending. */
 void loop_defer(struct loop_ev *ev);
 
-/* Milliseconds for deadlines and records, read once for all that the kernel tells of together: some
- * milliseconds behind at most, and never back. Not to measure with. */
+/* Milliseconds for deadlines and times of day, read once for all that the kernel tells of together:
+ * as old as that turn at most, and never back. Not to measure with. */
 uint64_t loop_mono_ms(struct loop *l);
 int64_t loop_wall_ms(struct loop *l);
 
@@ -75,8 +75,8 @@ struct loop_deadline {
 };
 
 void loop_deadline_init(struct loop_deadline *d, struct loop *l, loop_fn *fn, void *arg);
-/* Runs fn once, with LOOP_TIMEOUT, ms from loop_mono_ms and not before, and some WHEEL_SLOT_MS late
- * at most; ms < 0: never. What was set earlier is forgotten. */
+/* Runs fn once, with LOOP_TIMEOUT, ms from loop_mono_ms and not before, late by WHEEL_SLOT_MS and a
+ * tick of the kernel's at most; ms < 0: never. What was set earlier is forgotten. */
 void loop_deadline_set(struct loop_deadline *d, int64_t ms);
 /* The same as never, and the memory may go. */
 void loop_deadline_drop(struct loop_deadline *d);

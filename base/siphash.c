@@ -83,3 +83,9 @@ uint64_t siphash(const struct sip_key *key, const struct span *parts, size_t n)
 		round_of(&s);
 	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
 }
+
+void siphash_tag(const struct sip_key key[2], const struct span *parts, size_t n, uint64_t tag[2])
+{
+	tag[0] = siphash(&key[0], parts, n);
+	tag[1] = siphash(&key[1], parts, n);
+}

@@ -35,39 +35,37 @@ struct authcache *authcache_at(void *shared)
 	return shared;
 }
 
-static struct entry *bucket(struct authcache *c, const uint8_t tag[TAG_LEN], uint64_t words[2])
+static struct entry *bucket(struct authcache *c, const uint64_t tag[2])
 {
-	memcpy(words, tag, TAG_LEN);
-	return c->v[words[0] % BUCKETS];
+	return c->v[tag[0] % BUCKETS];
 }
 
-static bool is(struct entry *e, const uint64_t words[2])
+static bool is(struct entry *e, const uint64_t tag[2])
 {
-	return atomic_load_explicit(&e->tag[0], memory_order_acquire) == words[0] &&
-	       atomic_load_explicit(&e->tag[1], memory_order_acquire) == words[1];
+	return atomic_load_explicit(&e->tag[0], memory_order_acquire) == tag[0] &&
+	       atomic_load_explicit(&e->tag[1], memory_order_acquire) == tag[1];
 }
 
-bool authcache_has(struct authcache *c, const uint8_t tag[TAG_LEN], uint64_t now_ms)
+bool authcache_has(struct authcache *c, const uint64_t tag[2], uint64_t now_ms)
 {
-	uint64_t words[2];
-	struct entry *e = bucket(c, tag, words);
+	struct entry *e = bucket(c, tag);
 
 	for (size_t i = 0; i < WAYS; i++)
 		if (atomic_load_explicit(&e[i].until_ms, memory_order_acquire) > now_ms &&
-			is(&e[i], words))
+			is(&e[i], tag))
 			return true;
 	return false;
 }
 
-void authcache_put(struct authcache *c, const uint8_t tag[TAG_LEN], uint64_t until_ms)
+void authcache_put(struct authcache *c, const uint64_t tag[2], uint64_t until_ms)
 {
-	uint64_t words[2], oldest = UINT64_MAX;
-	struct entry *e = bucket(c, tag, words), *to = e;
+	uint64_t oldest = UINT64_MAX;
+	struct entry *e = bucket(c, tag), *to = e;
 
 	for (size_t i = 0; i < WAYS; i++) {
 		uint64_t until = atomic_load_explicit(&e[i].until_ms, memory_order_acquire);
 
-		if (is(&e[i], words)) {
+		if (is(&e[i], tag)) {
 			to = &e[i];
 			break;
 		}
@@ -77,7 +75,7 @@ void authcache_put(struct authcache *c, const uint8_t tag[TAG_LEN], uint64_t unt
 		}
 	}
 	atomic_store_explicit(&to->until_ms, 0, memory_order_seq_cst);
-	atomic_store_explicit(&to->tag[0], words[0], memory_order_seq_cst);
-	atomic_store_explicit(&to->tag[1], words[1], memory_order_seq_cst);
+	atomic_store_explicit(&to->tag[0], tag[0], memory_order_seq_cst);
+	atomic_store_explicit(&to->tag[1], tag[1], memory_order_seq_cst);
 	atomic_store_explicit(&to->until_ms, until_ms, memory_order_release);
 }

@@ -9,13 +9,16 @@
 #include "accounts.h"
 #include "authcache.h"
 #include "clock.h"
+#include "digest.h"
 #include "passhash.h"
+#include "siphash.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -40,7 +43,7 @@ struct job {
 	struct identity_checker *checker;
 	struct job *prev, *next; /* all jobs, oldest first */
 	struct identity_check *waiting, **last;
-	uint8_t tag[TAG_LEN];
+	uint64_t tag[2];
 	bool known; /* the hash is the user's own */
 	char user[IDENTITY_USER_MAX + 1];
 	/* the thread's while TAKEN */
@@ -56,8 +59,7 @@ struct identity_checker {
 	struct identity_options o;
 	const struct accounts *accounts;
 	struct authcache *cache;
-	struct digest *digest;
-	uint8_t key[TAG_LEN]; /* of tags */
+	struct sip_key key[2]; /* of tags */
 	struct loop_ev done_ev;
 	int done_fd;
 	struct job *first, *newest;
@@ -153,8 +155,8 @@ static bool read_basic(struct span value, struct credentials *out)
  */
 
 /* User and hash hold no NUL, so that the parts cannot run into each other. */
-static void make_tag(struct identity_checker *c, const struct credentials *k, struct span hash,
-	uint8_t tag[TAG_LEN])
+static void make_tag(
+	struct identity_checker *c, const struct credentials *k, struct span hash, uint64_t tag[2])
 {
 	struct span part[] = {
 		span_of(k->user, strlen(k->user) + 1),
@@ -163,37 +165,33 @@ static void make_tag(struct identity_checker *c, const struct credentials *k, st
 		span_str(k->password),
 	};
 
-	digest_tag(c->digest, c->key, part, 4, tag);
+	siphash_tag(c->key, part, 4, tag);
 }
 
 static struct span foreign_hash(struct identity_checker *c, const char *user)
 {
 	struct span part = span_str(user);
-	uint8_t tag[TAG_LEN];
-	uint64_t pick;
 
-	digest_tag(c->digest, c->key, &part, 1, tag);
-	memcpy(&pick, tag, sizeof(pick));
-	return accounts_some_hash(c->accounts, pick);
+	return accounts_some_hash(c->accounts, siphash(&c->key[0], &part, 1));
 }
 
-static struct job *find_job(struct identity_checker *c, const uint8_t tag[TAG_LEN], bool known)
+static struct job *find_job(struct identity_checker *c, const uint64_t tag[2], bool known)
 {
 	for (struct job *j = c->first; j; j = j->next)
-		if (j->known == known && bytes_eq_secret(j->tag, tag, TAG_LEN))
+		if (j->known == known && j->tag[0] == tag[0] && j->tag[1] == tag[1])
 			return j;
 	return NULL;
 }
 
 static struct job *new_job(struct identity_checker *c, const struct credentials *k,
-	struct span hash, const uint8_t tag[TAG_LEN], bool known)
+	struct span hash, const uint64_t tag[2], bool known)
 {
 	struct job *j = calloc(1, sizeof(*j));
 
 	if (!j)
 		return NULL;
 	j->checker = c;
-	memcpy(j->tag, tag, TAG_LEN);
+	memcpy(j->tag, tag, sizeof(j->tag));
 	memcpy(j->user, k->user, sizeof(j->user));
 	memcpy(j->password, k->password, sizeof(j->password));
 	span_copy(hash, j->hash, sizeof(j->hash));
@@ -412,14 +410,19 @@ size_t identity_cache_size(void)
 }
 
 /* The key that was given has other uses, too. */
-static void derive_key(struct identity_checker *c, const struct identity_options *o)
+static bool derive_key(struct identity_checker *c, const struct identity_options *o)
 {
+	struct digest *d = digest_new();
 	struct span purpose = SPAN("stile-credentials-1");
 	uint8_t derived[SHA256_LEN];
 
-	digest_hmac(c->digest, span_of(o->key, sizeof o->key), &purpose, 1, derived);
+	if (!d)
+		return false;
+	digest_hmac(d, span_of(o->key, sizeof o->key), &purpose, 1, derived);
 	memcpy(c->key, derived, sizeof c->key);
 	explicit_bzero(derived, sizeof derived);
+	digest_free(d);
+	return true;
 }
 
 struct identity_checker *identity_new(const struct identity_options *o, struct err *e)
@@ -439,13 +442,11 @@ struct identity_checker *identity_new(const struct identity_options *o, struct e
 	pthread_cond_init(&c->wake, NULL);
 	loop_init(&c->done_ev, o->loop, c->done_fd, LOOP_READ | LOOP_PERSIST, on_done, c);
 	loop_add(&c->done_ev, -1);
-	c->digest = digest_new();
-	if (!c->digest) {
+	if (!derive_key(c, o)) {
 		err_set(e, "identity: out of memory");
 		identity_free(c);
 		return NULL;
 	}
-	derive_key(c, o);
 	while (c->n_threads < threads && c->n_threads < THREADS_MAX)
 		if (!start_thread(c)) {
 			err_set(e, "identity: cannot start a thread");
@@ -471,7 +472,6 @@ void identity_free(struct identity_checker *c)
 	close(c->done_fd);
 	pthread_cond_destroy(&c->wake);
 	pthread_mutex_destroy(&c->lock);
-	digest_free(c->digest);
 	explicit_bzero(&c->o, sizeof(c->o));
 	explicit_bzero(c->key, sizeof(c->key));
 	free(c);
@@ -506,7 +506,7 @@ static bool check(struct identity_checker *c, const struct credentials *k,
 {
 	struct span hash = accounts_hash(c->accounts, span_str(k->user));
 	bool known = hash.n > 0;
-	uint8_t tag[TAG_LEN];
+	uint64_t tag[2];
 	struct job *j;
 
 	if (!known)

@@ -272,7 +272,7 @@ static void begin_access(struct conn *c)
 
 	a->bundle = bundle_ref(rq->bundle);
 	a->number = ++c->w->accesses;
-	a->begun_ms = loop_mono_ms(c->w->loop);
+	a->begun_ms = clock_mono_ms();
 	a->status = 0;
 	a->tls = NULL;
 	a->unwritten = false;
@@ -364,7 +364,7 @@ static void write_end(struct conn *c, enum end_reason why)
 		record_num(&r, FIELD_STATUS, a->status);
 	record_num(&r, FIELD_UP, a->up);
 	record_num(&r, FIELD_DOWN, a->down);
-	record_num(&r, FIELD_MS, loop_mono_ms(c->w->loop) - a->begun_ms);
+	record_num(&r, FIELD_MS, clock_mono_ms() - a->begun_ms);
 	record_str(&r, FIELD_TLS, span_str(a->tls));
 	if (!a->hidden)
 		record_str(&r, FIELD_SNI, span_str(a->sni));
@@ -424,7 +424,7 @@ static void hand_on(struct conn *c, const struct verdict *v, const struct facts 
 	a->sni = a->to = NULL;
 	use_bundle(c, v, f->target);
 	a->number = ++c->w->accesses;
-	a->begun_ms = loop_mono_ms(c->w->loop);
+	a->begun_ms = clock_mono_ms();
 	a->up = a->down = 0;
 	a->usage.minute = 0;
 	write_access(c, &x, NULL, &nobody);

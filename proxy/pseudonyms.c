@@ -45,9 +45,11 @@ struct pseudonym *pseudonyms_find(
 	struct pseudonyms *p, struct digest *d, struct span key, struct span user)
 {
 	const struct span parts[] = {key, user};
-	const uint64_t id[2] = {siphash(&p->key[0], parts, 2), siphash(&p->key[1], parts, 2)};
-	struct place *at = &p->place[id[0] % PLACES];
+	uint64_t id[2];
+	struct place *at;
 
+	siphash_tag(p->key, parts, 2, id);
+	at = &p->place[id[0] % PLACES];
 	if (at->id[0] != id[0] || at->id[1] != id[1] || !at->pseudonym.text[0]) {
 		*at = (struct place){.id = {id[0], id[1]}};
 		compute(d, key, user, at->pseudonym.text);

@@ -38,6 +38,7 @@
 
 void worker_note_record(struct worker *w)
 {
+	w->hands_over = true; /* a time that is set would take the deferral back */
 	loop_defer(&w->hand_over_ev);
 }
 

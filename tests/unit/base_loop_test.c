@@ -225,6 +225,58 @@ static void no_deadline_comes_that_was_taken_back(void **state)
 	assert_string_equal(s->order, "D");
 }
 
+static void stop_it(int fd, short what, void *arg);
+
+struct circle {
+	struct loop *l;
+	struct loop_deadline d[4];
+	int met;
+};
+
+/* Whoever is met first takes the next one away, whose memory may be used again, moves the third
+ * and stops the loop. */
+static void takes_another_away(int fd, short what, void *arg)
+{
+	struct circle *c = arg;
+
+	(void)fd;
+	(void)what;
+	if (c->met++)
+		return;
+	for (int i = 0; i < 4; i++)
+		if (c->d[i].due_ms) {
+			loop_deadline_drop(&c->d[i]);
+			memset(&c->d[i], 0xee, sizeof c->d[i]);
+			break;
+		}
+	for (int i = 3; i >= 0; i--)
+		if (c->d[i].l == c->l && c->d[i].due_ms) {
+			loop_deadline_set(&c->d[i], 60000);
+			break;
+		}
+	loop_stop(c->l);
+}
+
+static void who_is_met_may_take_away_and_move_others_of_the_same_time(void **state)
+{
+	struct seen *s = *state;
+	struct circle c = {.l = s->l};
+
+	for (int i = 0; i < 4; i++) {
+		loop_deadline_init(&c.d[i], s->l, takes_another_away, &c);
+		loop_deadline_set(&c.d[i], 10);
+	}
+	loop_run(s->l);
+	assert_int_equal(c.met, 1); /* stopped in the middle */
+	loop_init(&s->ev[0], s->l, -1, 0, stop_it, s);
+	loop_add(&s->ev[0], 100);
+	loop_run(s->l);
+	assert_int_equal(c.met, 2); /* one was dropped, one has another minute */
+	for (int i = 0; i < 4; i++)
+		if (c.d[i].l == s->l)
+			loop_deadline_drop(&c.d[i]);
+}
+
 static void adding_again_moves_the_timeout(void **state)
 {
 	struct seen *s = *state;
@@ -691,6 +743,51 @@ static void a_socket_that_others_keep_is_told_of_no_more(void **state)
 	unpair(&t);
 }
 
+struct times {
+	struct loop *l;
+	struct loop_watch watch[2];
+	int fd[2][2];
+	uint64_t mono[2];
+	int64_t wall[2];
+	int n;
+};
+
+static void on_both(int fd, short what, void *arg)
+{
+	struct times *t = arg;
+
+	(void)fd, (void)what;
+	t->mono[t->n] = loop_mono_ms(t->l);
+	t->wall[t->n] = loop_wall_ms(t->l);
+	usleep(20000);
+	if (++t->n == 2)
+		loop_stop(t->l);
+}
+
+static void time_stands_still_in_a_turn_and_only_there(void **state)
+{
+	struct times t = {.l = loop_new()};
+	uint64_t before = clock_mono_ms();
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, t.fd[i]), 0);
+		assert_true(loop_watch(t.l, &t.watch[i], t.fd[i][0], LOOP_READ, on_both, &t));
+		assert_int_equal(write(t.fd[i][1], "x", 1), 1);
+	}
+	loop_run(t.l);
+	assert_int_equal(t.n, 2);
+	assert_true(t.mono[0] >= before && t.mono[0] == t.mono[1] && t.wall[0] == t.wall[1]);
+	assert_true(loop_mono_ms(t.l) >= t.mono[0] + 39);
+	assert_true(loop_wall_ms(t.l) > t.wall[0]);
+	for (int i = 0; i < 2; i++) {
+		loop_unwatch(t.l, &t.watch[i]);
+		close(t.fd[i][0]);
+		close(t.fd[i][1]);
+	}
+	loop_free(t.l);
+}
+
 int main(void)
 {
 #define LOOP_TEST(f) cmocka_unit_test_setup_teardown(f, start, stop)
@@ -708,6 +805,7 @@ int main(void)
 		LOOP_TEST(a_deadline_that_is_moved_on_comes_at_its_last_time),
 		LOOP_TEST(a_deadline_can_come_sooner),
 		LOOP_TEST(no_deadline_comes_that_was_taken_back),
+		LOOP_TEST(who_is_met_may_take_away_and_move_others_of_the_same_time),
 		cmocka_unit_test(a_socket_is_told_of_once_and_again_on_request),
 		cmocka_unit_test(a_stop_loses_no_event_of_its_turn),
 		cmocka_unit_test(an_event_of_a_closed_socket_is_not_its_successors),
@@ -719,6 +817,7 @@ int main(void)
 		cmocka_unit_test(who_waits_for_a_turn_may_be_closed_or_move),
 		cmocka_unit_test(a_watch_goes_over_to_another_owner),
 		cmocka_unit_test(a_socket_that_others_keep_is_told_of_no_more),
+		cmocka_unit_test(time_stands_still_in_a_turn_and_only_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -73,12 +73,25 @@ static void another_key_gives_another_hash(void **state)
 	assert_true(siphash(&key, &part, 1) != siphash(&other, &part, 1));
 }
 
+static void a_tag_is_both_hashes(void **state)
+{
+	const struct sip_key two[2] = {key, {1, 2}};
+	const struct span parts[] = {SPAN("a"), SPAN("bc")};
+	uint64_t tag[2];
+
+	(void)state;
+	siphash_tag(two, parts, 2, tag);
+	assert_true(tag[0] == siphash(&two[0], parts, 2) && tag[1] == siphash(&two[1], parts, 2));
+	assert_true(tag[0] != tag[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(it_matches_the_authors_vectors),
 		cmocka_unit_test(parts_are_put_end_to_end),
 		cmocka_unit_test(another_key_gives_another_hash),
+		cmocka_unit_test(a_tag_is_both_hashes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -137,7 +137,7 @@ enum { MANY = 300, STEPS = 40000 };
 static void many_come_as_from_a_list(void **state)
 {
 	struct wheel *w = calloc(1, sizeof *w);
-	struct waiting *v = calloc(MANY, sizeof *v), *met[MANY];
+	struct waiting *v = calloc(MANY, sizeof *v);
 	uint64_t now = START;
 
 	(void)state;
@@ -145,7 +145,7 @@ static void many_come_as_from_a_list(void **state)
 	srand(1);
 	for (int step = 0; step < STEPS; step++) {
 		struct waiting *x = &v[rand() % MANY];
-		size_t n = 0, live = 0;
+		size_t live = 0;
 
 		if (x->due && rand() % 2) {
 			wheel_drop(w, &x->entry);
@@ -155,9 +155,7 @@ static void many_come_as_from_a_list(void **state)
 			wheel_put(w, &x->entry, x->due, now);
 		}
 		now += (uint64_t)(rand() % (step % 1000 ? 20 : 30000));
-		n = turn(w, now, met);
-		for (size_t i = 0; i < n; i++)
-			assert_int_equal(met[i]->due, 0);
+		turn(w, now, NULL);
 		for (size_t i = 0; i < MANY; i++) {
 			assert_true(!v[i].due || v[i].due + WHEEL_SLOT_MS > now);
 			assert_true(!v[i].due == !v[i].entry.look_ms);
