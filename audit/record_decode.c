@@ -11,18 +11,40 @@
 
 #include "digest.h"
 
+#include <assert.h>
 #include <stdlib.h>
+
+/* The text before a field's value, as two words to be compared at once. */
+#define LEAD_MAX 16
+struct lead {
+	uint64_t text[2], mask[2];
+};
+
+#define FIELD(name, k, t, text)                                                                    \
+	static_assert(sizeof(",\"" k "\":") - 1 <= LEAD_MAX, "a field's lead fits into two "       \
+							     "words");
+#include "fields.def"
+#undef FIELD
 
 struct record_decoder {
 	const char *start, *p,
 		*end; /* of the line: its first byte, the next one, behind the last */
 	size_t used;
-	char store[RECORD_MAX + 1]; /* strings of the result: none is longer than in the line */
+	/* strings of the result: none is longer than in the line; a lead may be looked for at its
+	 * end */
+	char store[RECORD_MAX + 1 + LEAD_MAX];
+	struct lead lead[FIELD_COUNT];
 };
 
 struct record_decoder *record_decoder_new(void)
 {
-	return calloc(1, sizeof(struct record_decoder));
+	struct record_decoder *d = calloc(1, sizeof *d);
+
+	for (size_t f = 0; d && f < FIELD_COUNT; f++) {
+		memcpy(d->lead[f].text, field_facts[f].lead.p, field_facts[f].lead.n);
+		memset(d->lead[f].mask, 0xff, field_facts[f].lead.n);
+	}
+	return d;
 }
 
 void record_decoder_free(struct record_decoder *d)
@@ -374,6 +396,18 @@ static bool pass(struct cursor *c, struct span text)
 	return true;
 }
 
+/* What is behind the end is whatever it is: the NUL at the end is in no lead. */
+static bool pass_lead(struct cursor *c, const struct lead *l, size_t n)
+{
+	uint64_t x[2];
+
+	memcpy(x, c->p, sizeof x);
+	if (((x[0] ^ l->text[0]) & l->mask[0]) | ((x[1] ^ l->text[1]) & l->mask[1]))
+		return false;
+	c->p += n;
+	return true;
+}
+
 /* Up to the closing quote, which is passed: not empty, nothing escaped. */
 static bool pass_string(struct cursor *c, struct span *out)
 {
@@ -464,7 +498,7 @@ static bool decode_own(struct record_decoder *d, struct span line, struct record
 	for (uint64_t left = kind_facts[out->kind].fields; left; left &= left - 1) {
 		enum field f = (enum field)__builtin_ctzll(left);
 
-		if (!pass(&c, field_facts[f].lead) || !pass_value(&c, f, out))
+		if (!pass_lead(&c, &d->lead[f], field_facts[f].lead.n) || !pass_value(&c, f, out))
 			return false;
 	}
 	return pass(&c, SPAN("}")) && c.p == c.end;
