@@ -18,6 +18,7 @@
 #define LEAD_MAX 16
 struct lead {
 	uint64_t text[2], mask[2];
+	size_t n;
 };
 
 #define FIELD(name, k, t, text)                                                                    \
@@ -41,8 +42,11 @@ struct record_decoder *record_decoder_new(void)
 	struct record_decoder *d = calloc(1, sizeof *d);
 
 	for (size_t f = 0; d && f < FIELD_COUNT; f++) {
-		memcpy(d->lead[f].text, field_facts[f].lead.p, field_facts[f].lead.n);
-		memset(d->lead[f].mask, 0xff, field_facts[f].lead.n);
+		const struct span s = field_facts[f].lead;
+
+		memcpy(d->lead[f].text, s.p, s.n);
+		memset(d->lead[f].mask, 0xff, s.n);
+		d->lead[f].n = s.n;
 	}
 	return d;
 }
@@ -397,14 +401,14 @@ static bool pass(struct cursor *c, struct span text)
 }
 
 /* What is behind the end is whatever it is: the NUL at the end is in no lead. */
-static bool pass_lead(struct cursor *c, const struct lead *l, size_t n)
+static bool pass_lead(struct cursor *c, const struct lead *l)
 {
 	uint64_t x[2];
 
 	memcpy(x, c->p, sizeof x);
 	if (((x[0] ^ l->text[0]) & l->mask[0]) | ((x[1] ^ l->text[1]) & l->mask[1]))
 		return false;
-	c->p += n;
+	c->p += l->n;
 	return true;
 }
 
@@ -498,7 +502,7 @@ static bool decode_own(struct record_decoder *d, struct span line, struct record
 	for (uint64_t left = kind_facts[out->kind].fields; left; left &= left - 1) {
 		enum field f = (enum field)__builtin_ctzll(left);
 
-		if (!pass_lead(&c, &d->lead[f], field_facts[f].lead.n) || !pass_value(&c, f, out))
+		if (!pass_lead(&c, &d->lead[f]) || !pass_value(&c, f, out))
 			return false;
 	}
 	return pass(&c, SPAN("}")) && c.p == c.end;

@@ -28,8 +28,7 @@ void open_spare_origin(struct conn *c)
 	if (end->fd >= 0 && c->origin_kept && !c->origin_own && !c->draining && !end->hung_up &&
 		(!end->ready || open_origin_waits(c))) {
 		endpoint_give(c, ORIGIN, &watch);
-		spares_put(c->w->spares, &watch, &c->origin, c->origin_port,
-			loop_mono_ms(c->w->loop));
+		spares_put(c->w->spares, &watch, &c->origin, c->origin_port);
 	}
 	open_close_origin(c);
 }

@@ -94,8 +94,7 @@ static struct spare *room(struct spares *s)
 	return oldest;
 }
 
-void spares_put(struct spares *s, struct loop_watch *w, const struct addr *to, uint16_t port,
-	uint64_t now_ms)
+void spares_put(struct spares *s, struct loop_watch *w, const struct addr *to, uint16_t port)
 {
 	struct spare *one;
 
@@ -109,7 +108,7 @@ void spares_put(struct spares *s, struct loop_watch *w, const struct addr *to, u
 	one = room(s);
 	one->to = *to;
 	one->port = port;
-	one->since_ms = now_ms;
+	one->since_ms = loop_mono_ms(s->loop);
 	one->turn = ++s->turn;
 	loop_watch_move(s->loop, w, &one->watch, on_spare, one);
 	if (s->n++ == 0)

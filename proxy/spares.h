@@ -20,8 +20,7 @@ struct spares *spares_new(struct loop *l, size_t most);
 void spares_free(struct spares *s);
 /* Takes over a watched socket on which nothing is under way; one whose peer speaks or ends is
  * closed when that is told. Where there is no room the one that has waited longest goes. */
-void spares_put(struct spares *s, struct loop_watch *w, const struct addr *to, uint16_t port,
-	uint64_t now_ms);
+void spares_put(struct spares *s, struct loop_watch *w, const struct addr *to, uint16_t port);
 /* The watch of the one that came last, still in the pool's memory: the receiver moves it
  * (loop_watch_move) at once. NULL: none waits. */
 struct loop_watch *spares_take(struct spares *s, const struct addr *to, uint16_t port);

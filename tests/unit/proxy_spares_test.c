@@ -1,7 +1,6 @@
 /* Connections that wait: who gets which, and when they go. */
 #include "spares.h"
 
-#include "clock.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -48,7 +47,7 @@ static int put(struct scene *t, const struct addr *to, uint16_t port, int *peer)
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, v), 0);
 	assert_true(loop_watch(t->l, &w, v[0], LOOP_READ | LOOP_WRITE, nobody, NULL));
-	spares_put(t->s, &w, to, port, clock_mono_ms());
+	spares_put(t->s, &w, to, port);
 	*peer = v[1];
 	return v[0];
 }
