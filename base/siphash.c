@@ -1,6 +1,8 @@
 /* Words of eight bytes go in as they fill up, whatever part their bytes come from. */
 #include "siphash.h"
 
+#include "word.h"
+
 struct state {
 	uint64_t v0, v1, v2, v3;
 	uint64_t word; /* its bytes so far, the first one lowest */
@@ -34,58 +36,63 @@ static inline void take_word(struct state *s, uint64_t word)
 	s->v0 ^= word;
 }
 
-static inline void take_byte(struct state *s, uint8_t byte)
-{
-	s->word |= (uint64_t)byte << s->n % 8 * 8;
-	if (++s->n % 8)
-		return;
-	take_word(s, s->word);
-	s->word = 0;
-}
-
-/* Eight bytes end the word that was begun and begin the next one. */
-static inline void take_eight(struct state *s, uint64_t x)
+/* Bytes end the word that was begun, if they are enough, and begin the next one. x: n of them, at
+ * most 8, the first one lowest. */
+static inline void take_bytes(struct state *s, uint64_t x, size_t n)
 {
 	unsigned begun = s->n % 8 * 8;
 
-	take_word(s, s->word | x << begun);
+	s->word |= x << begun;
+	s->n += n;
+	if (begun + 8 * n < 64)
+		return;
+	take_word(s, s->word);
 	s->word = begun ? x >> (64 - begun) : 0;
-	s->n += 8;
 }
 
 static inline void take(struct state *s, struct span part)
 {
-	size_t i = 0;
-	uint64_t x;
-
-	for (; part.n - i >= 8; i += 8) {
-		memcpy(&x, part.p + i, sizeof x);
-		if (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__)
-			x = __builtin_bswap64(x);
-		take_eight(s, x);
-	}
-	while (i < part.n)
-		take_byte(s, (uint8_t)part.p[i++]);
+	for (; part.n >= 8; part = span_of(part.p + 8, part.n - 8))
+		take_bytes(s, word_at(part.p), 8);
+	if (part.n)
+		take_bytes(s, word_of(part.p, part.n), part.n);
 }
 
-uint64_t siphash(const struct sip_key *key, const struct span *parts, size_t n)
+static inline uint64_t finish(struct state *s)
+{
+	for (int i = 0; i < 4; i++)
+		round_of(s);
+	return s->v0 ^ s->v1 ^ s->v2 ^ s->v3;
+}
+
+/* second: of 128 bits the other word; NULL: of 64 there is none. */
+static uint64_t hash(
+	const struct sip_key *key, const struct span *parts, size_t n, uint64_t *second)
 {
 	struct state s = {.v0 = key->k0 ^ UINT64_C(0x736f6d6570736575),
-		.v1 = key->k1 ^ UINT64_C(0x646f72616e646f6d),
+		.v1 = key->k1 ^ UINT64_C(0x646f72616e646f6d) ^ (second ? 0xee : 0),
 		.v2 = key->k0 ^ UINT64_C(0x6c7967656e657261),
 		.v3 = key->k1 ^ UINT64_C(0x7465646279746573)};
+	uint64_t first;
 
 	for (size_t i = 0; i < n; i++)
 		take(&s, parts[i]);
 	take_word(&s, s.word | (uint64_t)s.n << 56);
-	s.v2 ^= 0xff;
-	for (int i = 0; i < 4; i++)
-		round_of(&s);
-	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
+	s.v2 ^= second ? 0xee : 0xff;
+	first = finish(&s);
+	if (second) {
+		s.v1 ^= 0xdd;
+		*second = finish(&s);
+	}
+	return first;
 }
 
-void siphash_tag(const struct sip_key key[2], const struct span *parts, size_t n, uint64_t tag[2])
+uint64_t siphash(const struct sip_key *key, const struct span *parts, size_t n)
 {
-	tag[0] = siphash(&key[0], parts, n);
-	tag[1] = siphash(&key[1], parts, n);
+	return hash(key, parts, n, NULL);
+}
+
+void siphash_tag(const struct sip_key *key, const struct span *parts, size_t n, uint64_t tag[2])
+{
+	tag[0] = hash(key, parts, n, &tag[1]);
 }

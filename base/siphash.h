@@ -13,8 +13,8 @@ struct sip_key {
 
 /* Hash of the parts put end to end. */
 uint64_t siphash(const struct sip_key *key, const struct span *parts, size_t n);
-/* Twice, under two keys that know nothing of each other: what has the same tag is the same. For
- * what is found again in memory, not for what is kept or sent. */
-void siphash_tag(const struct sip_key key[2], const struct span *parts, size_t n, uint64_t tag[2]);
+/* The same with 128 bits: what has the same tag is the same. For what is found again in memory, not
+ * for what is kept or sent. */
+void siphash_tag(const struct sip_key *key, const struct span *parts, size_t n, uint64_t tag[2]);
 
 #endif

@@ -1,6 +1,8 @@
 /* Spans: comparing, cutting and reading runs of bytes. */
 #include "span.h"
 
+#include "word.h"
+
 static char lower(char c)
 {
 	return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
@@ -128,42 +130,35 @@ static uint64_t strange(uint64_t x)
 	return (x | (x + EACH(1)) | control | (quote - EACH(1)) | (slash - EACH(1))) & EACH(0x80);
 }
 
-static bool plain(unsigned char c)
-{
-	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
-}
-
 size_t span_plain(struct span s)
 {
 	size_t n = 0;
 	uint64_t x;
 
-	for (; s.n - n >= sizeof x; n += sizeof x) {
-		memcpy(&x, s.p + n, sizeof x);
-		if (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__)
-			x = __builtin_bswap64(x);
-		x = strange(x);
+	for (; s.n - n >= 8; n += 8) {
+		x = strange(word_at(s.p + n));
 		if (x)
 			return n + (size_t)__builtin_ctzll(x) / 8;
 	}
-	while (n < s.n && plain((unsigned char)s.p[n]))
-		n++;
-	return n;
+	if (n == s.n)
+		return n;
+	x = strange(word_of(s.p + n, s.n - n) | EACH(' ') << 8 * (s.n - n));
+	return x ? n + (size_t)__builtin_ctzll(x) / 8 : s.n;
 }
 
 /* The last product mixes on: without it the last shift would take back that of the last word. */
 uint64_t span_fold(struct span s, uint64_t seed)
 {
 	const uint64_t odd = UINT64_C(0x9e3779b97f4a7c15);
-	uint64_t h = seed, x;
+	uint64_t h = seed ^ s.n;
 
-	for (; s.n >= sizeof x; s = span_of(s.p + sizeof x, s.n - sizeof x)) {
-		memcpy(&x, s.p, sizeof x);
-		h = (h ^ x) * odd;
+	for (; s.n >= 8; s = span_of(s.p + 8, s.n - 8)) {
+		h = (h ^ word_at(s.p)) * odd;
 		h ^= h >> 32;
 	}
-	for (size_t i = 0; i < s.n; i++)
-		h = (h ^ (unsigned char)s.p[i]) * odd;
+	if (s.n)
+		h = (h ^ word_of(s.p, s.n)) * odd;
+	h ^= h >> 32;
 	h *= odd;
 	return h ^ h >> 32;
 }

@@ -59,7 +59,7 @@ struct identity_checker {
 	struct identity_options o;
 	const struct accounts *accounts;
 	struct authcache *cache;
-	struct sip_key key[2]; /* of tags */
+	struct sip_key key; /* of tags */
 	struct loop_ev done_ev;
 	int done_fd;
 	struct job *first, *newest;
@@ -165,14 +165,14 @@ static void make_tag(
 		span_str(k->password),
 	};
 
-	siphash_tag(c->key, part, 4, tag);
+	siphash_tag(&c->key, part, 4, tag);
 }
 
 static struct span foreign_hash(struct identity_checker *c, const char *user)
 {
 	struct span part = span_str(user);
 
-	return accounts_some_hash(c->accounts, siphash(&c->key[0], &part, 1));
+	return accounts_some_hash(c->accounts, siphash(&c->key, &part, 1));
 }
 
 static struct job *find_job(struct identity_checker *c, const uint64_t tag[2], bool known)
@@ -419,7 +419,7 @@ static bool derive_key(struct identity_checker *c, const struct identity_options
 	if (!d)
 		return false;
 	digest_hmac(d, span_of(o->key, sizeof o->key), &purpose, 1, derived);
-	memcpy(c->key, derived, sizeof c->key);
+	memcpy(&c->key, derived, sizeof c->key);
 	explicit_bzero(derived, sizeof derived);
 	digest_free(d);
 	return true;
@@ -473,7 +473,7 @@ void identity_free(struct identity_checker *c)
 	pthread_cond_destroy(&c->wake);
 	pthread_mutex_destroy(&c->lock);
 	explicit_bzero(&c->o, sizeof(c->o));
-	explicit_bzero(c->key, sizeof(c->key));
+	explicit_bzero(&c->key, sizeof(c->key));
 	free(c);
 }
 

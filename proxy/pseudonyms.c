@@ -13,7 +13,7 @@ struct place {
 };
 
 struct pseudonyms {
-	struct sip_key key[2];
+	struct sip_key key;
 	struct place place[PLACES];
 };
 
@@ -22,7 +22,7 @@ struct pseudonyms *pseudonyms_new(void)
 	struct pseudonyms *p = calloc(1, sizeof *p);
 
 	if (p)
-		random_bytes(p->key, sizeof p->key);
+		random_bytes(&p->key, sizeof p->key);
 	return p;
 }
 
@@ -48,7 +48,7 @@ struct pseudonym *pseudonyms_find(
 	uint64_t id[2];
 	struct place *at;
 
-	siphash_tag(p->key, parts, 2, id);
+	siphash_tag(&p->key, parts, 2, id);
 	at = &p->place[id[0] % PLACES];
 	if (at->id[0] != id[0] || at->id[1] != id[1] || !at->pseudonym.text[0]) {
 		*at = (struct place){.id = {id[0], id[1]}};
