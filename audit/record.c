@@ -10,7 +10,7 @@ _Static_assert(FIELD_COUNT <= 64, "the fields of a record are bits of a uint64_t
 
 const struct field_fact field_facts[FIELD_COUNT] = {
 #define FIELD(name, k, t, text)                                                                    \
-	[FIELD_##name] = {k, {",\"" k "\":", sizeof(",\"" k "\":") - 1}, FIELD_TYPE_##t},
+	[FIELD_##name] = {k, ",\"" k "\":", sizeof(",\"" k "\":") - 1, FIELD_TYPE_##t},
 #include "fields.def"
 #undef FIELD
 };
@@ -34,7 +34,7 @@ const char *field_key(enum field f)
 
 enum field_type field_type(enum field f)
 {
-	return field_facts[f].type;
+	return (enum field_type)field_facts[f].type;
 }
 
 uint64_t record_fields(enum record_kind k)
@@ -110,13 +110,27 @@ static void put_list(struct buf *out, struct span v)
 		buf_addc(out, ']');
 }
 
+/* Where there is room, with the NULs that what comes next is written over: that is one move. */
+static void put_lead(enum field f, struct buf *out)
+{
+	const struct field_fact *fact = &field_facts[f];
+
+	if (out->failed || out->cap - out->n <= LEAD_MAX) {
+		buf_add(out, fact->lead, fact->lead_n);
+		return;
+	}
+	memcpy(out->p + out->n, fact->lead, LEAD_MAX);
+	out->n += fact->lead_n;
+	out->p[out->n] = 0;
+}
+
 static bool put_value(const struct record *r, enum field f, struct buf *out)
 {
 	if (!record_has(r, f)) {
 		buf_adds(out, "null");
 		return true;
 	}
-	switch (field_facts[f].type) {
+	switch ((enum field_type)field_facts[f].type) {
 	case FIELD_TYPE_STR:
 		buf_json(out, r->str[f]);
 		return true;
@@ -139,7 +153,7 @@ bool record_encode(const struct record *r, struct buf *out)
 	for (uint64_t left = kind_facts[r->kind].fields; left; left &= left - 1) {
 		enum field f = (enum field)__builtin_ctzll(left);
 
-		buf_span(out, field_facts[f].lead);
+		put_lead(f, out);
 		ok = put_value(r, f, out) && ok;
 	}
 	buf_addc(out, '}');

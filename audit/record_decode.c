@@ -15,17 +15,10 @@
 #include <stdlib.h>
 
 /* The text before a field's value, as two words to be compared at once. */
-#define LEAD_MAX 16
 struct lead {
 	uint64_t text[2], mask[2];
 	size_t n;
 };
-
-#define FIELD(name, k, t, text)                                                                    \
-	static_assert(sizeof(",\"" k "\":") - 1 <= LEAD_MAX, "a field's lead fits into two "       \
-							     "words");
-#include "fields.def"
-#undef FIELD
 
 struct record_decoder {
 	const char *start, *p,
@@ -42,11 +35,9 @@ struct record_decoder *record_decoder_new(void)
 	struct record_decoder *d = calloc(1, sizeof *d);
 
 	for (size_t f = 0; d && f < FIELD_COUNT; f++) {
-		const struct span s = field_facts[f].lead;
-
-		memcpy(d->lead[f].text, s.p, s.n);
-		memset(d->lead[f].mask, 0xff, s.n);
-		d->lead[f].n = s.n;
+		memcpy(d->lead[f].text, field_facts[f].lead, LEAD_MAX);
+		memset(d->lead[f].mask, 0xff, field_facts[f].lead_n);
+		d->lead[f].n = field_facts[f].lead_n;
 	}
 	return d;
 }

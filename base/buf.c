@@ -54,7 +54,7 @@ static bool grow(struct buf *b, size_t need)
 	return true;
 }
 
-bool buf_reserve(struct buf *b, size_t more)
+bool buf_grow(struct buf *b, size_t more)
 {
 	size_t need;
 
@@ -69,39 +69,40 @@ bool buf_reserve(struct buf *b, size_t more)
 	return true;
 }
 
-void buf_add_growing(struct buf *b, const void *p, size_t n)
-{
-	if (!buf_reserve(b, n))
-		return;
-	if (n)
-		memcpy(b->p + b->n, p, n);
-	b->n += n;
-	b->p[b->n] = 0;
-}
-
 static const char pairs[] = "0001020304050607080910111213141516171819"
 			    "2021222324252627282930313233343536373839"
 			    "4041424344454647484950515253545556575859"
 			    "6061626364656667686970717273747576777879"
 			    "8081828384858687888990919293949596979899";
 
+static size_t digits_of(uint64_t v)
+{
+	size_t n = 1;
+
+	for (; v >= 10000; v /= 10000)
+		n += 4;
+	return n + (v >= 10) + (v >= 100) + (v >= 1000);
+}
+
 /* Two digits a division. */
 void buf_u64(struct buf *b, uint64_t v)
 {
-	char digits[20];
-	size_t at = sizeof(digits);
+	size_t n = digits_of(v);
+	char *to;
 
+	if (!buf_reserve(b, n))
+		return;
+	b->n += n;
+	to = b->p + b->n;
+	*to = 0;
 	for (; v >= 100; v /= 100) {
-		at -= 2;
-		memcpy(digits + at, pairs + 2 * (v % 100), 2);
+		to -= 2;
+		memcpy(to, pairs + 2 * (v % 100), 2);
 	}
-	if (v >= 10) {
-		at -= 2;
-		memcpy(digits + at, pairs + 2 * v, 2);
-	} else {
-		digits[--at] = (char)('0' + v);
-	}
-	buf_add(b, digits + at, sizeof(digits) - at);
+	if (v >= 10)
+		memcpy(to - 2, pairs + 2 * v, 2);
+	else
+		to[-1] = (char)('0' + v);
 }
 
 void buf_i64(struct buf *b, int64_t v)

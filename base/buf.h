@@ -21,17 +21,19 @@ void buf_init_fixed(struct buf *b, void *mem, size_t cap);
 void buf_free(struct buf *b);
 /* Empties it and forgets a failure; keeps the memory. */
 void buf_reset(struct buf *b);
-bool buf_reserve(struct buf *b, size_t more);
 
-void buf_add_growing(struct buf *b, const void *p, size_t n);
+bool buf_grow(struct buf *b, size_t more);
 /* In the header, as are those below: heads and records are put together of many short pieces, most
  * of whose lengths the compiler knows. */
+static inline bool buf_reserve(struct buf *b, size_t more)
+{
+	return (!b->failed && b->cap - b->n > more) || buf_grow(b, more);
+}
+
 static inline void buf_add(struct buf *b, const void *p, size_t n)
 {
-	if (b->failed || b->cap - b->n <= n) {
-		buf_add_growing(b, p, n);
+	if (!buf_reserve(b, n))
 		return;
-	}
 	if (n)
 		memcpy(b->p + b->n, p, n);
 	b->n += n;

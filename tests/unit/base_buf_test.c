@@ -1,10 +1,12 @@
 /* Buffers: sticky failure, fixed memory, and output that is valid whatever went in. */
 #include "buf.h"
 
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -38,6 +40,28 @@ static void grows_and_stays_terminated(void **state)
 		b.p, "0 18446744073709551615 -9223372036854775808 -1 00ff7f x-007 s\0e", b.n + 1);
 	buf_free(&b);
 	assert_null(b.p);
+}
+
+/* Of every length, where a digit more begins and before; in memory that ends with them. */
+static void numbers_are_written_as_printf_does(void **state)
+{
+	uint64_t power = 1;
+
+	(void)state;
+	for (int digits = 1; digits <= 20; digits++, power *= 10)
+		for (uint64_t v = power - 1; v <= power + 1; v++) {
+			char want[24], mem[24];
+			int n = snprintf(want, sizeof want, "%" PRIu64, v);
+			struct buf b;
+
+			buf_init_fixed(&b, mem, (size_t)n + 1);
+			buf_u64(&b, v);
+			assert_false(b.failed);
+			assert_string_equal(mem, want);
+			buf_init_fixed(&b, mem, (size_t)n);
+			buf_u64(&b, v);
+			assert_true(b.failed);
+		}
 }
 
 static void empty_buffer_gives_empty_span(void **state)
@@ -175,6 +199,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(grows_and_stays_terminated),
+		cmocka_unit_test(numbers_are_written_as_printf_does),
 		cmocka_unit_test(empty_buffer_gives_empty_span),
 		cmocka_unit_test(fixed_buffer_refuses_whole_pieces_and_remembers),
 		cmocka_unit_test(size_that_cannot_be_is_a_failure_not_a_wrap),
