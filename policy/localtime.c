@@ -135,6 +135,7 @@ void snapshot_local_day(const struct snapshot *s, int64_t unix_s, struct local_d
 	out->number = number < 0 ? 0 : (uint32_t)number;
 	out->from_s = day_begins(s, unix_s - DAYS_APART, unix_s, number);
 	out->to_s = day_begins(s, unix_s, unix_s + DAYS_APART, number + 1);
+	snapshot_day(s, unix_s, out->text);
 }
 
 bool snapshot_parse_time(const struct snapshot *s, struct span text, int64_t *unix_s)

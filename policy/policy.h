@@ -159,6 +159,7 @@ bool snapshot_parse_time(const struct snapshot *s, struct span text, int64_t *un
 struct local_day {
 	uint32_t number;      /* of the local date, in days since 1970-01-01 */
 	int64_t from_s, to_s; /* UTC; where the next day begins */
+	char text[11];	      /* "YYYY-MM-DD" */
 };
 /* The day in which that moment lies. */
 void snapshot_local_day(const struct snapshot *s, int64_t unix_s, struct local_day *out);

@@ -15,18 +15,16 @@
 
 /* Text that a record under construction points to. */
 struct store {
-	char day[11], id[ID_LEN], label[HOST_MAX + 1],
-		roles[POLICY_ROLES_MAX * (POLICY_NAME_MAX + 1)],
+	char id[ID_LEN], label[HOST_MAX + 1], roles[POLICY_ROLES_MAX * (POLICY_NAME_MAX + 1)],
 		observed[POLICY_SEEN_MAX * (POLICY_NAME_MAX + 1)];
 };
 
-static void stamp(struct conn *c, struct record *r, struct store *s)
+static void stamp(struct conn *c, struct record *r)
 {
 	int64_t now = loop_wall_ms(c->w->loop);
 
-	worker_day(c->w, now, s->day);
 	record_num(r, FIELD_T, (uint64_t)now);
-	record_str(r, FIELD_DAY, span_str(s->day));
+	record_str(r, FIELD_DAY, span_str(worker_today(c->w, now / 1000)->text));
 }
 
 /* "<first digits of the chain>-<number>": unique as far as chains are. */
@@ -293,7 +291,7 @@ static enum noted write_access(struct conn *c, const struct subject *x, journal_
 	access_fields(c, x, VERDICT_ALLOW, x->verdict->reason, &r, &s);
 	c->access.to = strdup(s.label);
 	count_begun(c, x->verdict->reason);
-	stamp(c, &r, &s);
+	stamp(c, &r);
 	access_id(c, s.id);
 	record_str(&r, FIELD_ID, span_str(s.id));
 	return write_down(c, &r, done, ticket);
@@ -355,7 +353,7 @@ static void write_end(struct conn *c, enum end_reason why)
 	if (a->unwritten)
 		return;
 	record_init(&r, RECORD_END);
-	stamp(c, &r, &s);
+	stamp(c, &r);
 	access_id(c, s.id);
 	record_str(&r, FIELD_ID, span_str(s.id));
 	record_str(&r, FIELD_USER, span_str(a->person));
@@ -455,7 +453,7 @@ void ledger_refusal(struct conn *c, enum verdict_word verdict, enum reason reaso
 	access_fields(c, &x, verdict, reason, &r, &s);
 	if (!usage_refusal(c->w->usage, &r, loop_wall_ms(c->w->loop)))
 		return;
-	stamp(c, &r, &s);
+	stamp(c, &r);
 	record_num(&r, FIELD_N, 1);
 	write_aside(c, &r);
 }
@@ -519,15 +517,14 @@ static bool is_news(struct conn *c, struct pseudonym *who)
 {
 	/* one a day: the first take of a rate that has only one */
 	static const struct rate_limit daily = {.interval_us = 86400ull * 1000000, .burst = 0};
-	int64_t now = loop_wall_ms(c->w->loop);
-	uint32_t today = worker_today(c->w, now / 1000)->number, retry;
-	char day[11], first[32];
+	const struct local_day *today = worker_today(c->w, loop_wall_ms(c->w->loop) / 1000);
+	char first[32];
+	uint32_t retry;
 
-	if (who->told == today)
+	if (who->told == today->number)
 		return false;
-	who->told = today;
-	worker_day(c->w, now, day);
-	snprintf(first, sizeof first, "person %s", day);
+	who->told = today->number;
+	snprintf(first, sizeof first, "person %s", today->text);
 	return usage_rate_take(
 		c->w->usage, span_str(who->text), span_str(first), &daily, clock_mono_us(), &retry);
 }
@@ -547,7 +544,7 @@ void ledger_person(struct conn *c, const struct span *groups, size_t n)
 	if (!is_news(c, who))
 		return;
 	record_init(&r, RECORD_PERSON);
-	stamp(c, &r, &s);
+	stamp(c, &r);
 	record_str(&r, FIELD_USER, span_str(c->access.person));
 	record_str(&r, FIELD_STRENGTH, SPAN("password"));
 	record_str(
@@ -565,10 +562,9 @@ void ledger_ack(struct conn *c)
 	char line[RECORD_MAX];
 	struct buf b;
 	struct record r;
-	struct store s;
 
 	record_init(&r, RECORD_ACK);
-	stamp(c, &r, &s);
+	stamp(c, &r);
 	record_num(&r, FIELD_T, (uint64_t)a->at_ms);
 	record_str(&r, FIELD_USER, span_str(c->access.person));
 	snapshot_rule(p, a->rule, &rule);

@@ -110,7 +110,9 @@ static void *begin(struct bench *b)
 	if (!l || p == MAP_FAILED || !(l->table = standing_open(p, standing_size(2), 2, &e)))
 		bench_fail("no memory for the table");
 	l->day = (struct local_day){
-		(uint32_t)(NOW_S / DAY_S), NOW_S / DAY_S * DAY_S, NOW_S / DAY_S * DAY_S + DAY_S};
+		.number = NOW_S / DAY_S,
+		.from_s = NOW_S / DAY_S * DAY_S,
+		.to_s = NOW_S / DAY_S * DAY_S + DAY_S};
 	for (unsigned i = 0; i < PEOPLE; i++) {
 		snprintf(l->who[i], sizeof l->who[i], "%024x", i * 2654435761u);
 		l->entry[i] = standing_hold(

@@ -172,6 +172,7 @@ static void days_have_23_24_and_25_hours(void **state)
 		snapshot_local_day(s, at, &day);
 		assert_true(day.from_s <= at && at < day.to_s);
 		assert_int_equal(day.to_s - day.from_s, v[i].hours * 3600);
+		assert_true(span_eq(span_str(day.text), span_of(v[i].at, 10)));
 	}
 	buf_free(&b);
 }

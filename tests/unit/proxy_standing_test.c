@@ -480,7 +480,8 @@ static void acknowledgements_are_lost_last(void **state)
 {
 	struct standing *t = fresh();
 	int64_t now = time(NULL);
-	struct local_day day = {20000, now - 86400, now}, next = {20001, now, now + 86400};
+	struct local_day day = {.number = 20000, .from_s = now - 86400, .to_s = now},
+			 next = {.number = 20001, .from_s = now, .to_s = now + 86400};
 	struct standing_ack ack = {now, now + 3600, 0};
 	struct standing_entry *e = standing_hold(t, 1, SPAN("acked"), SPAN("r"), &day);
 	struct standing_name name;
