@@ -94,7 +94,8 @@ enum step conn_move(struct conn *c, enum conn_state to)
 void conn_accept(struct listener *l, int fd, const struct addr *client, const struct addr *local)
 {
 	struct worker *w = l->w;
-	struct conn *c = calloc(1, sizeof *c);
+	/* not calloc, which passes over the blocks that were freed last */
+	struct conn *c = malloc(sizeof *c);
 	enum end_reason why;
 	bool watched;
 
@@ -102,11 +103,11 @@ void conn_accept(struct listener *l, int fd, const struct addr *client, const st
 		close(fd);
 		return;
 	}
-	c->w = w;
-	c->since_ms = loop_mono_ms(c->w->loop);
-	c->listener = (uint8_t)(l - w->listener);
-	c->client = *client;
-	c->local = *local;
+	*c = (struct conn){.w = w,
+		.since_ms = loop_mono_ms(w->loop),
+		.listener = (uint8_t)(l - w->listener),
+		.client = *client,
+		.local = *local};
 	flow_init(&c->up, CLIENT);
 	flow_init(&c->down, ORIGIN);
 	c->side[ORIGIN].fd = -1;

@@ -110,16 +110,17 @@ static void on_resolved(void *arg, enum resolve_result r, const struct addr *add
 	conn_step(c);
 }
 
+static void take_literal(struct request *rq)
+{
+	rq->addrs[0] = rq->head.host.addr;
+	rq->n_addrs = 1;
+	rq->resolved = true;
+}
+
 static enum step ask_address(struct conn *c)
 {
 	struct request *rq = c->rq;
 
-	if (rq->head.host.literal) {
-		rq->addrs[0] = rq->head.host.addr;
-		rq->n_addrs = 1;
-		rq->resolved = true;
-		return STEP_ON;
-	}
 	rq->noted = NOTED_NOTHING;
 	conn_move(c, STATE_RESOLVE);
 	resolve_start(c->w->resolver, &rq->head.host, on_resolved, c, &rq->resolve);
@@ -225,6 +226,8 @@ enum step decide_step(struct conn *c)
 		rq->mark_us = clock_mono_us();
 	rq->facts.now_s = loop_wall_ms(c->w->loop) / 1000;
 	rq->facts.observe_all = worker_observes(c->w);
+	if (rq->head.host.literal)
+		take_literal(rq);
 	if (rq->resolved)
 		return judge_candidates(c);
 	switch (judge(c, &v)) {

@@ -23,7 +23,7 @@ struct attempt {
 
 struct dial {
 	struct loop *loop;
-	struct loop_ev next; /* time for the next attempt; also tells a failure seen at the start */
+	struct loop_deadline next;     /* attempt; also tells a failure seen at the start */
 	struct loop_deadline deadline; /* of the whole */
 	uint16_t port;
 	int error; /* of the last attempt that failed */
@@ -51,7 +51,7 @@ void dial_cancel(struct dial *d)
 		return;
 	for (size_t i = 0; i < d->started; i++)
 		drop(&d->v[i]);
-	loop_del(&d->next);
+	loop_deadline_drop(&d->next);
 	loop_deadline_drop(&d->deadline);
 	free(d);
 }
@@ -159,7 +159,7 @@ static int begin(struct attempt *a)
 /* Starts the next address that can be started at all, and the clock for the one behind it. */
 static void advance(struct dial *d)
 {
-	loop_del(&d->next);
+	loop_deadline_set(&d->next, -1);
 	while (d->started < d->n) {
 		int error = begin(&d->v[d->started++]);
 
@@ -168,7 +168,7 @@ static void advance(struct dial *d)
 		d->error = error;
 	}
 	if (d->live && d->started < d->n)
-		loop_add(&d->next, DIAL_DELAY_MS);
+		loop_deadline_set(&d->next, DIAL_DELAY_MS);
 }
 
 struct dial *dial_start(struct loop *l, const struct addr *addrs, size_t n, uint16_t port,
@@ -178,23 +178,19 @@ struct dial *dial_start(struct loop *l, const struct addr *addrs, size_t n, uint
 
 	if (n > DIAL_MAX)
 		n = DIAL_MAX;
-	d = calloc(1, sizeof(*d) + n * sizeof(d->v[0]));
+	d = malloc(sizeof(*d) + n * sizeof(d->v[0]));
 	if (!d)
 		return NULL;
-	d->loop = l;
-	d->port = port;
-	d->error = EADDRNOTAVAIL;
-	d->n = n;
-	d->fn = fn;
-	d->arg = arg;
+	*d = (struct dial){
+		.loop = l, .port = port, .error = EADDRNOTAVAIL, .n = n, .fn = fn, .arg = arg};
 	for (size_t i = 0; i < n; i++)
 		d->v[i] = (struct attempt){.dial = d, .addr = addrs[i], .fd = -1};
-	loop_init(&d->next, l, -1, 0, on_next, d);
+	loop_deadline_init(&d->next, l, on_next, d);
 	loop_deadline_init(&d->deadline, l, on_deadline, d);
 	advance(d);
 	if (d->live)
 		loop_deadline_set(&d->deadline, timeout_ms);
 	else
-		loop_add(&d->next, 0);
+		loop_deadline_set(&d->next, 0);
 	return d;
 }

@@ -72,6 +72,14 @@ static ssize_t give(struct conn *c, struct flow *f, const char *p, size_t n)
 	return taken(c, f, endpoint_write(c, !f->from, p, n));
 }
 
+bool flow_send(struct conn *c, struct flow *f, const void *p, size_t n)
+{
+	ssize_t sent = n && !flow_pending(f) ? give(c, f, p, n) : 0;
+	size_t took = sent > 0 ? (size_t)sent : 0;
+
+	return flow_put(f, (const char *)p + took, n - took);
+}
+
 static ssize_t give_rest(struct conn *c, struct flow *f)
 {
 	size_t n = f->n - f->at;
@@ -164,7 +172,7 @@ static enum flow_answer piece(struct conn *c, struct flow *f, size_t *moved)
 	sent = used ? give(c, f, p, used) : 0;
 	if (sent < 0)
 		return FLOW_SINK;
-	if ((size_t)sent < used && !flow_put(f, p + sent, used - (size_t)sent))
+	if (!flow_put(f, p + sent, used - (size_t)sent))
 		return FLOW_MEMORY;
 	/* a client's next request, or an origin's unasked-for bytes */
 	if (behind && f->from == CLIENT && !request_keep(c, rest, behind))

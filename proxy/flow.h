@@ -48,6 +48,8 @@ void flow_init(struct flow *f, int from);
 void flow_free(struct flow *f);
 /* Bytes to send before anything else. False: no memory. */
 bool flow_put(struct flow *f, const void *p, size_t n);
+/* The same, but what the receiver takes now is not kept. That it broke is met by the next turn. */
+bool flow_send(struct conn *c, struct flow *f, const void *p, size_t n);
 static inline bool flow_pending(const struct flow *f)
 {
 	return f->n > f->at;

@@ -145,7 +145,8 @@ static bool parse_absolute(struct head_request *r)
 		n++;
 	if (n && memchr(s.p, '@', n))
 		return refuse(r, HEAD_ERROR_USERINFO);
-	if (!authority_parse_default(span_of(s.p, n), 80, &r->host, &r->port))
+	r->authority = span_of(s.p, n);
+	if (!authority_parse_default(r->authority, 80, &r->host, &r->port))
 		return refuse(r, HEAD_ERROR_AUTHORITY);
 	r->form = FORM_ABSOLUTE;
 	r->path = span_of(s.p + n, s.n - n);
@@ -158,6 +159,7 @@ static bool parse_target(struct head_request *r)
 		return false;
 	if (span_is(r->method, "CONNECT")) {
 		r->form = FORM_AUTHORITY;
+		r->authority = r->target;
 		return authority_parse(r->target, &r->host, &r->port) ||
 		       refuse(r, HEAD_ERROR_AUTHORITY);
 	}
@@ -204,6 +206,8 @@ static bool judge_host(struct head_request *r, const struct head_known *k)
 		return true;
 	if (k->n[KNOWN_HOST] != 1)
 		return refuse(r, HEAD_ERROR_HOST);
+	if (from_target && span_eq(k->value[KNOWN_HOST], r->authority))
+		return true; /* well-formed, as that is */
 	return authority_parse_default(k->value[KNOWN_HOST], 80, from_target ? &ignored : &r->host,
 		       from_target ? &port : &r->port) ||
 	       refuse(r, HEAD_ERROR_HOST);

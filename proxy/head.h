@@ -49,6 +49,7 @@ enum head_body {
 
 struct head_request {
 	struct span method, target;
+	struct span authority; /* of the target of the first two forms, as it is written there */
 	enum head_form form;
 	struct host host; /* of the target; of the Host field for the last two forms;
 			   * empty where HTTP/1.0 came without one */

@@ -80,7 +80,7 @@ static enum step relay(struct conn *c, const char *tls)
 	/* what might still name another server is not passed on unread */
 	if (snapshot_sni_match(c->access.bundle->policy) && (rq->other_name || rq->hello_open))
 		return conn_leave(c, END_OTHER_NAME);
-	if (!flow_put(&c->up, rq->bytes, rq->n))
+	if (!flow_send(c, &c->up, rq->bytes, rq->n))
 		return conn_leave(c, END_NO_MEMORY);
 	conn_drop_request(c);
 	return conn_move(c, STATE_RELAY);
