@@ -1,7 +1,9 @@
 /*
- * The event loop: libevent without its locks (a loop belongs to one thread), with events in the
- * caller's memory. The flags of loop.h are libevent's own, checked below. The epoll for sockets is
- * one event of libevent's: readable when one of its sockets has something to tell.
+ * The event loop. It waits with an epoll of its own, for sockets and for libevent, whose epoll is
+ * one more descriptor in it: an epoll within another costs each event of the inner one, and each
+ * new socket, a second lock and a look at how they lie within each other. libevent is used without
+ * its locks (a loop belongs to one thread), with events in the caller's memory; the flags of loop.h
+ * are its own, checked below.
  */
 #include "loop.h"
 #include "clock.h"
@@ -11,8 +13,10 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 static_assert(sizeof(struct event) <= LOOP_EV_SIZE, "loop_ev holds an event");
@@ -22,6 +26,9 @@ static_assert(LOOP_READ == EV_READ && LOOP_WRITE == EV_WRITE && LOOP_PERSIST == 
 	"flags are passed through");
 
 #define ANY (EV_TIMEOUT | EV_READ | EV_WRITE | EV_SIGNAL)
+
+#define NATIVE	    UINT64_MAX /* what the epoll says when libevent has something to tell */
+#define NATIVE_MOST 4096       /* descriptors among which libevent's epoll is looked for */
 
 #define TURN_SOCKETS 64 /* told of at once, */
 #define TURN_ROUNDS  4	/* so often, before timers and others have theirs, */
@@ -36,13 +43,13 @@ struct socket {
 
 struct loop {
 	struct event_base *base;
+	uint64_t native_ms;  /* when it has a timer due; 0: none */
+	bool native_ready;   /* one of its descriptors has something to tell */
+	bool native_changed; /* its timers have to be looked at anew */
 	bool stopped;
 	int epoll;
-	struct event told;  /* the epoll is readable */
-	bool hears;	    /* it waits for that, as it does since the first socket */
-	struct event more;  /* something was left for the next turn */
-	struct event timer; /* of the wheel */
-	uint64_t timer_ms;  /* when it comes; 0: it is not set */
+	bool hears;	   /* a socket was watched: it may always come to something */
+	uint64_t timer_ms; /* when the wheel is to be looked at; 0: never */
 	struct wheel wheel;
 	struct epoll_event turn[TURN_SOCKETS];
 	int at, n; /* of the turn */
@@ -65,32 +72,108 @@ static void say(int severity, const char *msg)
 	log_to(severity == EVENT_LOG_ERR ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN, "loop", "%s", msg);
 }
 
-static void on_told(int fd, short what, void *arg);
-static void on_timer(int fd, short what, void *arg);
+/* --- libevent ------------------------------------------------------------------------------------
+ */
 
+/* Precise: its clock is ours. */
 static bool open_base(struct loop *l)
 {
 	struct event_config *cfg = event_config_new();
 
 	event_set_log_callback(say);
-	if (cfg && event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK) == 0)
+	if (cfg && event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_IGNORE_ENV |
+						      EVENT_BASE_FLAG_PRECISE_TIMER) == 0)
 		l->base = event_base_new_with_config(cfg);
 	if (cfg)
 		event_config_free(cfg);
 	return l->base != NULL;
 }
 
-/* The epoll itself is watched while a socket is: it keeps no loop running that has nothing to do.
- */
-static bool open_sockets(struct loop *l)
+/* libevent does not say what it waits with: it is the epoll that knows `fd`, which libevent was
+ * just asked to watch. -1: there is none. */
+static int native_epoll(int fd)
 {
-	TAILQ_INIT(&l->patient);
-	l->epoll = epoll_create1(EPOLL_CLOEXEC);
-	return l->epoll >= 0 &&
-	       event_assign(&l->told, l->base, l->epoll, EV_READ | EV_PERSIST, on_told, l) == 0 &&
-	       event_assign(&l->more, l->base, -1, 0, on_told, l) == 0 &&
-	       event_assign(&l->timer, l->base, -1, 0, on_timer, l) == 0;
+	struct epoll_event same = {.events = EPOLLIN, .data.fd = fd};
+
+	for (int at = 0; at < NATIVE_MOST; at++)
+		if (at != fd && epoll_ctl(at, EPOLL_CTL_MOD, fd, &same) == 0)
+			return at;
+	return -1;
 }
+
+static void nothing(int fd, short what, void *arg)
+{
+	(void)fd, (void)what, (void)arg;
+}
+
+static bool watch_native(struct loop *l)
+{
+	struct epoll_event e = {.events = EPOLLIN, .data.u64 = NATIVE};
+	int fd = eventfd(0, EFD_CLOEXEC), native = -1;
+	struct event ev;
+
+	if (fd < 0)
+		return false;
+	if (event_assign(&ev, l->base, fd, EV_READ, nothing, NULL) == 0 &&
+		event_add(&ev, NULL) == 0) {
+		native = native_epoll(fd);
+		event_del(&ev);
+	}
+	close(fd);
+	return native >= 0 && epoll_ctl(l->epoll, EPOLL_CTL_ADD, native, &e) == 0;
+}
+
+static void native_due_by(struct loop *l, uint64_t ms)
+{
+	if (!l->native_ms || ms < l->native_ms)
+		l->native_ms = ms;
+}
+
+/* Its times are of CLOCK_MONOTONIC, with marks of its own in the bits above the microseconds. */
+static int note_timer(const struct event_base *base, const struct event *ev, void *arg)
+{
+	const struct timeval *t = &ev->ev_timeout;
+
+	(void)base;
+	if (ev->ev_evcallback.evcb_flags & EVLIST_TIMEOUT)
+		native_due_by(arg, (uint64_t)t->tv_sec * 1000 +
+					   (((uint64_t)t->tv_usec & 0xfffff) + 999) / 1000);
+	return 0;
+}
+
+static void look_at_native_timers(struct loop *l)
+{
+	l->native_changed = false;
+	l->native_ms = 0;
+	event_base_foreach_event(l->base, note_timer, l);
+}
+
+static bool native_due(const struct loop *l, uint64_t now)
+{
+	return l->native_ready || (l->native_ms && l->native_ms <= now) ||
+	       event_base_get_num_events(l->base, EVENT_BASE_COUNT_ACTIVE) > 0;
+}
+
+static void run_native(struct loop *l)
+{
+	l->native_ready = false;
+	event_base_loop(l->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+	look_at_native_timers(l);
+}
+
+void loop_native_changed(struct loop *l)
+{
+	l->native_changed = true;
+}
+
+void *loop_native(struct loop *l)
+{
+	l->native_changed = true;
+	return l->base;
+}
+
+/* --- its life ------------------------------------------------------------------------------------
+ */
 
 struct loop *loop_new(void)
 {
@@ -98,8 +181,9 @@ struct loop *loop_new(void)
 
 	if (!l)
 		return NULL;
-	l->epoll = -1;
-	if (open_base(l) && open_sockets(l))
+	TAILQ_INIT(&l->patient);
+	l->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (l->epoll >= 0 && open_base(l) && watch_native(l))
 		return l;
 	loop_free(l);
 	return NULL;
@@ -109,12 +193,6 @@ void loop_free(struct loop *l)
 {
 	if (!l)
 		return;
-	if (event_initialized(&l->told))
-		event_del(&l->told);
-	if (event_initialized(&l->more))
-		event_del(&l->more);
-	if (event_initialized(&l->timer))
-		event_del(&l->timer);
 	if (l->base)
 		event_base_free(l->base);
 	if (l->epoll >= 0)
@@ -123,27 +201,20 @@ void loop_free(struct loop *l)
 	free(l);
 }
 
-void loop_run(struct loop *l)
-{
-	l->stopped = false;
-	event_base_dispatch(l->base);
-}
-
 void loop_stop(struct loop *l)
 {
 	l->stopped = true;
 	event_base_loopbreak(l->base);
 }
 
-void *loop_native(struct loop *l)
-{
-	return l->base;
-}
+/* --- libevent's events ---------------------------------------------------------------------------
+ */
 
 void loop_init(struct loop_ev *ev, struct loop *l, int fd, short what, loop_fn *fn, void *arg)
 {
 	int failed = event_assign(native(ev), l->base, fd, what, fn, arg);
 
+	ev->l = l;
 	assert(!failed);
 	(void)failed;
 }
@@ -160,6 +231,8 @@ void loop_add(struct loop_ev *ev, int64_t ms)
 	/* event_add without a time keeps an older time-out; here it means none */
 	if (ms < 0)
 		event_remove_timer(native(ev));
+	else
+		native_due_by(ev->l, clock_mono_ms() + (uint64_t)ms + (ms > 0));
 	if (event_add(native(ev), ms < 0 ? NULL : &tv) == 0)
 		return;
 	/* The kernel is short of memory or watches. The owner's time-out is the one way out that
@@ -216,25 +289,13 @@ int64_t loop_wall_ms(struct loop *l)
 /* --- deadlines -----------------------------------------------------------------------------------
  */
 
-/* The timer of the wheel, for its entry that is looked at first. */
-static void set_timer(struct loop *l, uint64_t look_ms, uint64_t now)
-{
-	uint64_t ms = look_ms > now ? look_ms - now : 0;
-	struct timeval tv = {
-		.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
-
-	l->timer_ms = event_add(&l->timer, &tv) == 0 ? look_ms : 0;
-	if (!l->timer_ms) /* the next deadline that is set tries again */
-		log_error("loop", "out of memory for the timer of deadlines");
-}
-
 static void place(struct loop_deadline *d, uint64_t now)
 {
 	struct loop *l = d->l;
 
 	wheel_put(&l->wheel, &d->entry, d->due_ms, now);
 	if (!l->timer_ms || d->entry.look_ms < l->timer_ms)
-		set_timer(l, d->entry.look_ms, now);
+		l->timer_ms = d->entry.look_ms;
 }
 
 static void meet(struct loop_deadline *d, uint64_t now)
@@ -249,21 +310,15 @@ static void meet(struct loop_deadline *d, uint64_t now)
 	d->fn(-1, LOOP_TIMEOUT, d->arg);
 }
 
-static void on_timer(int fd, short what, void *arg)
+static void turn_wheel(struct loop *l, uint64_t now)
 {
-	struct loop *l = arg;
-	uint64_t now = clock_mono_ms(), next;
 	struct wheel_entry *e;
 
-	(void)fd, (void)what;
 	while (!l->stopped && (e = wheel_take(&l->wheel, now)) != NULL)
 		meet((struct loop_deadline *)(void *)((char *)e -
 						      offsetof(struct loop_deadline, entry)),
 			now);
-	next = wheel_next_ms(&l->wheel);
-	l->timer_ms = 0;
-	if (next)
-		set_timer(l, next, now);
+	l->timer_ms = wheel_next_ms(&l->wheel);
 }
 
 void loop_deadline_init(struct loop_deadline *d, struct loop *l, loop_fn *fn, void *arg)
@@ -293,10 +348,8 @@ void loop_deadline_drop(struct loop_deadline *d)
 	if (!d->entry.look_ms)
 		return;
 	wheel_drop(&d->l->wheel, &d->entry);
-	if (d->l->wheel.n == 0) {
-		event_del(&d->l->timer);
+	if (d->l->wheel.n == 0)
 		d->l->timer_ms = 0;
-	}
 }
 
 /* --- sockets -------------------------------------------------------------------------------------
@@ -344,23 +397,21 @@ static void dequeue(struct loop *l, struct loop_watch *w)
 static void tell(struct loop *l, const struct epoll_event *e)
 {
 	size_t fd = (size_t)(e->data.u64 >> 32);
-	const struct socket *s = &l->socket[fd];
-	struct loop_watch *w = s->watch;
+	const struct socket *s;
+	struct loop_watch *w;
 
+	if (e->data.u64 == NATIVE) {
+		l->native_ready = true;
+		return;
+	}
+	s = &l->socket[fd];
+	w = s->watch;
 	if (!w || s->times != (uint32_t)e->data.u64)
 		return;
 	if (w->patient || w->queued)
 		enqueue(l, w, loop_events(e->events));
 	else
 		w->fn((int)fd, loop_events(e->events), w->arg);
-}
-
-/* Behind timers and whatever else is due. */
-static void go_on_next_turn(struct loop *l)
-{
-	static const struct timeval at_once = {0};
-
-	event_add(&l->more, &at_once);
 }
 
 /* True: it wants to go on, and may, once the others have been told. */
@@ -383,10 +434,10 @@ static bool tell_patient(struct loop *l, unsigned times)
 	return again && TAILQ_FIRST(&l->patient) == w;
 }
 
-static void fetch(struct loop *l)
+static void fetch(struct loop *l, int wait_ms)
 {
 	l->at = 0;
-	l->n = epoll_wait(l->epoll, l->turn, TURN_SOCKETS, 0);
+	l->n = epoll_wait(l->epoll, l->turn, TURN_SOCKETS, wait_ms);
 	if (l->n < 0)
 		l->n = 0;
 	tell_the_time_anew(l);
@@ -395,38 +446,95 @@ static void fetch(struct loop *l)
 /* False: loop_stop has cut it short. */
 static bool tell_round(struct loop *l)
 {
-	if (l->at == l->n)
-		fetch(l);
 	while (l->at < l->n && !l->stopped)
 		tell(l, &l->turn[l->at++]);
 	return !l->stopped;
 }
 
-/* Asking our own epoll alone costs less than half of what a turn of libevent's loop does. */
+/* While many are ready, more will be at once. */
 static bool tell_ready(struct loop *l)
 {
-	for (int round = 1; tell_round(l); round++)
+	for (int round = 1; tell_round(l); round++) {
 		if (l->n < TURN_BUSY || round == TURN_ROUNDS)
 			return true;
+		fetch(l, 0);
+	}
 	return false;
 }
 
-/* The rest of a turn that was cut short, and the other patient ones come with the next one: an edge
- * is told once. */
-static void on_told(int fd, short what, void *arg)
+static void tell_sockets(struct loop *l)
 {
-	struct loop *l = arg;
 	unsigned times = 1;
 
-	(void)fd, (void)what;
 	l->telling = true;
-	tell_the_time_anew(l);
-	while (tell_ready(l) && tell_patient(l, times))
+	while (tell_ready(l) && tell_patient(l, times)) {
 		times++;
+		fetch(l, 0);
+	}
 	l->telling = false;
-	if (l->at < l->n || !TAILQ_EMPTY(&l->patient))
-		go_on_next_turn(l);
 }
+
+/* --- turns ---------------------------------------------------------------------------------------
+ */
+
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+	return a && (!b || a < b) ? a : b;
+}
+
+/* How long there is nothing to do, as epoll_wait takes it. The rest of a turn that was cut short,
+ * and the other patient ones, come with the next one: an edge is told once. */
+static int may_wait(struct loop *l)
+{
+	uint64_t now, due;
+
+	if (l->native_changed)
+		look_at_native_timers(l);
+	if (l->at < l->n || !TAILQ_EMPTY(&l->patient))
+		return 0;
+	due = sooner(l->timer_ms, l->native_ms);
+	now = due ? clock_mono_ms() : 0;
+	if (native_due(l, now) || (due && due <= now))
+		return 0;
+	if (!due)
+		return -1;
+	return due - now < INT_MAX ? (int)(due - now) : INT_MAX;
+}
+
+static void turn(struct loop *l)
+{
+	int wait_ms = may_wait(l);
+	uint64_t now;
+
+	if (l->at == l->n)
+		fetch(l, wait_ms);
+	tell_sockets(l);
+	if (l->stopped)
+		return;
+	now = l->timer_ms || l->native_ms ? clock_mono_ms() : 0;
+	if (l->timer_ms && l->timer_ms <= now)
+		turn_wheel(l, now);
+	if (!l->stopped && native_due(l, now))
+		run_native(l);
+}
+
+/* A socket that was watched may always have more to tell. */
+static bool has_work(const struct loop *l)
+{
+	return l->hears || l->wheel.n ||
+	       event_base_get_num_events(
+		       l->base, EVENT_BASE_COUNT_ADDED | EVENT_BASE_COUNT_ACTIVE) > 0;
+}
+
+void loop_run(struct loop *l)
+{
+	l->stopped = false;
+	while (!l->stopped && has_work(l))
+		turn(l);
+}
+
+/* --- watching ------------------------------------------------------------------------------------
+ */
 
 static bool make_room(struct loop *l, int fd)
 {
@@ -458,8 +566,6 @@ static bool control(struct loop *l, int how, int fd, uint8_t what)
 bool loop_watch(struct loop *l, struct loop_watch *w, int fd, uint8_t what, loop_fn *fn, void *arg)
 {
 	*w = (struct loop_watch){.fd = -1, .fn = fn, .arg = arg};
-	if (!l->hears && event_add(&l->told, NULL) != 0)
-		return false;
 	l->hears = true;
 	if (!make_room(l, fd))
 		return false;
@@ -481,7 +587,6 @@ void loop_watch_again(struct loop *l, const struct loop_watch *w, uint8_t what)
 void loop_watch_later(struct loop *l, struct loop_watch *w, uint8_t what)
 {
 	enqueue(l, w, what);
-	go_on_next_turn(l);
 }
 
 void loop_watch_move(

@@ -3,7 +3,8 @@
  * events) may know. Events live in the caller's memory and cost nothing else.
  *
  * The sockets of connections, of which there are many and short ones, and those that listen are
- * watched by an epoll of the loop's own: one registration for a socket's life, told of edges.
+ * watched by an epoll of the loop's own: one registration for a socket's life, told of edges. With
+ * that one the loop waits, for libevent as well.
  */
 #ifndef STILE_LOOP_H
 #define STILE_LOOP_H
@@ -16,8 +17,6 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-struct loop;
-
 #define LOOP_READ    0x02
 #define LOOP_WRITE   0x04
 #define LOOP_PERSIST 0x10
@@ -28,8 +27,11 @@ struct loop;
 
 #define LOOP_EV_SIZE 128
 
+struct loop;
+
 struct loop_ev {
 	alignas(16) unsigned char mem[LOOP_EV_SIZE];
+	struct loop *l;
 };
 
 typedef void loop_fn(int fd, short what, void *arg);
@@ -42,6 +44,9 @@ void loop_run(struct loop *l);
 void loop_stop(struct loop *l);
 /* libevent's event_base, for libraries that attach themselves. */
 void *loop_native(struct loop *l);
+/* Such a library was asked for something, not from a callback of its own: it may have a time-out
+ * that the loop has not seen. */
+void loop_native_changed(struct loop *l);
 
 /* Prepares only; nothing is pending before loop_add. fd -1: timer only. */
 void loop_init(struct loop_ev *ev, struct loop *l, int fd, short what, loop_fn *fn, void *arg);

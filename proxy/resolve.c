@@ -377,6 +377,7 @@ static void ask(struct resolve *h)
 	h->asking = true;
 	ask_family(h, V6, name);
 	ask_family(h, V4, name);
+	loop_native_changed(h->r->loop);
 	h->asking = false;
 	if (h->q[V6].pending != h->q[V4].pending && (h->q[V6].n || h->q[V4].n))
 		loop_add(&h->turn, RESOLVE_DELAY_MS);

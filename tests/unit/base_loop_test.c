@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 struct seen {
@@ -69,6 +70,15 @@ static void on_time(int fd, short what, void *arg)
 	(void)fd;
 	s->what = what;
 	note(s, 't');
+}
+
+static void on_over(int fd, short what, void *arg)
+{
+	struct seen *s = arg;
+
+	(void)fd, (void)what;
+	note(s, 'e');
+	loop_stop(s->l);
 }
 
 static void on_defer(int fd, short what, void *arg)
@@ -275,6 +285,28 @@ static void who_is_met_may_take_away_and_move_others_of_the_same_time(void **sta
 	for (int i = 0; i < 4; i++)
 		if (c.d[i].l == s->l)
 			loop_deadline_drop(&c.d[i]);
+}
+
+/* It sleeps until the next time-out, be it libevent's or one of the wheel. */
+static void who_waits_takes_no_processor_time(void **state)
+{
+	struct seen *s = *state;
+	struct timespec used;
+	int64_t before;
+
+	loop_init(&s->ev[0], s->l, s->fd[0], LOOP_READ | LOOP_PERSIST, on_read, s);
+	loop_add(&s->ev[0], -1);
+	loop_init(&s->ev[1], s->l, -1, 0, on_time, s);
+	loop_add(&s->ev[1], 150);
+	loop_deadline_init(&s->deadline, s->l, on_over, s);
+	loop_deadline_set(&s->deadline, 400);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+	before = used.tv_sec * 1000 + used.tv_nsec / 1000000;
+	loop_run(s->l);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+	assert_string_equal(s->order, "te");
+	assert_true(used.tv_sec * 1000 + used.tv_nsec / 1000000 - before < 100);
+	loop_deadline_drop(&s->deadline);
 }
 
 static void adding_again_moves_the_timeout(void **state)
@@ -794,6 +826,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		LOOP_TEST(deferred_runs_in_the_same_turn_behind_what_is_ready),
 		LOOP_TEST(timer_fires_once_and_the_loop_ends),
+		LOOP_TEST(who_waits_takes_no_processor_time),
 		LOOP_TEST(adding_again_moves_the_timeout),
 		LOOP_TEST(persistent_event_without_timeout_stays_silent),
 		LOOP_TEST(reading_says_read_and_silence_says_timeout),
