@@ -1,34 +1,21 @@
 /*
- * The event loop. It waits with an epoll of its own, for sockets and for libevent, whose epoll is
- * one more descriptor in it: an epoll within another costs each event of the inner one, and each
- * new socket, a second lock and a look at how they lie within each other. libevent is used without
- * its locks (a loop belongs to one thread), with events in the caller's memory; the flags of loop.h
- * are its own, checked below.
+ * The event loop: turns, deadlines, and the epoll that it waits with, in which libevent's is one
+ * descriptor more (loop_native.h). The other way round each event of a socket would go through two
+ * ready lists, and each new socket take a lock that all processes of the machine share, under which
+ * the kernel looks that no epolls lie in a circle.
  */
 #include "loop.h"
+
 #include "clock.h"
 #include "log.h"
+#include "loop_native.h"
 
-#include <assert.h>
-#include <errno.h>
-#include <event2/event.h>
-#include <event2/event_struct.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
-static_assert(sizeof(struct event) <= LOOP_EV_SIZE, "loop_ev holds an event");
-static_assert(alignof(struct event) <= alignof(struct loop_ev), "loop_ev is aligned for an event");
-static_assert(LOOP_READ == EV_READ && LOOP_WRITE == EV_WRITE && LOOP_PERSIST == EV_PERSIST &&
-		      LOOP_EDGE == EV_ET && LOOP_TIMEOUT == EV_TIMEOUT,
-	"flags are passed through");
-
-#define ANY (EV_TIMEOUT | EV_READ | EV_WRITE | EV_SIGNAL)
-
-#define NATIVE	    UINT64_MAX /* what the epoll says when libevent has something to tell */
-#define NATIVE_MOST 4096       /* descriptors among which libevent's epoll is looked for */
+#define NATIVE UINT64_MAX /* what the epoll says when libevent has something to tell */
 
 #define TURN_SOCKETS 64 /* told of at once, */
 #define TURN_ROUNDS  4	/* so often, before timers and others have theirs, */
@@ -42,10 +29,7 @@ struct socket {
 };
 
 struct loop {
-	struct event_base *base;
-	uint64_t native_ms;  /* when it has a timer due; 0: none */
-	bool native_ready;   /* one of its descriptors has something to tell */
-	bool native_changed; /* its timers have to be looked at anew */
+	struct native native;
 	bool stopped;
 	int epoll;
 	bool hears;	   /* a socket was watched: it may always come to something */
@@ -62,118 +46,20 @@ struct loop {
 	size_t n_sockets;
 };
 
-static struct event *native(struct loop_ev *ev)
-{
-	return (struct event *)(void *)ev->mem;
-}
-
-static void say(int severity, const char *msg)
-{
-	log_to(severity == EVENT_LOG_ERR ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN, "loop", "%s", msg);
-}
-
-/* --- libevent ------------------------------------------------------------------------------------
- */
-
-/* Precise: its clock is ours. */
-static bool open_base(struct loop *l)
-{
-	struct event_config *cfg = event_config_new();
-
-	event_set_log_callback(say);
-	if (cfg && event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_IGNORE_ENV |
-						      EVENT_BASE_FLAG_PRECISE_TIMER) == 0)
-		l->base = event_base_new_with_config(cfg);
-	if (cfg)
-		event_config_free(cfg);
-	return l->base != NULL;
-}
-
-/* libevent does not say what it waits with: it is the epoll that knows `fd`, which libevent was
- * just asked to watch. -1: there is none. */
-static int native_epoll(int fd)
-{
-	struct epoll_event same = {.events = EPOLLIN, .data.fd = fd};
-
-	for (int at = 0; at < NATIVE_MOST; at++)
-		if (at != fd && epoll_ctl(at, EPOLL_CTL_MOD, fd, &same) == 0)
-			return at;
-	return -1;
-}
-
-static void nothing(int fd, short what, void *arg)
-{
-	(void)fd, (void)what, (void)arg;
-}
-
-static bool watch_native(struct loop *l)
-{
-	struct epoll_event e = {.events = EPOLLIN, .data.u64 = NATIVE};
-	int fd = eventfd(0, EFD_CLOEXEC), native = -1;
-	struct event ev;
-
-	if (fd < 0)
-		return false;
-	if (event_assign(&ev, l->base, fd, EV_READ, nothing, NULL) == 0 &&
-		event_add(&ev, NULL) == 0) {
-		native = native_epoll(fd);
-		event_del(&ev);
-	}
-	close(fd);
-	return native >= 0 && epoll_ctl(l->epoll, EPOLL_CTL_ADD, native, &e) == 0;
-}
-
-static void native_due_by(struct loop *l, uint64_t ms)
-{
-	if (!l->native_ms || ms < l->native_ms)
-		l->native_ms = ms;
-}
-
-/* Its times are of CLOCK_MONOTONIC, with marks of its own in the bits above the microseconds. */
-static int note_timer(const struct event_base *base, const struct event *ev, void *arg)
-{
-	const struct timeval *t = &ev->ev_timeout;
-
-	(void)base;
-	if (ev->ev_evcallback.evcb_flags & EVLIST_TIMEOUT)
-		native_due_by(arg, (uint64_t)t->tv_sec * 1000 +
-					   (((uint64_t)t->tv_usec & 0xfffff) + 999) / 1000);
-	return 0;
-}
-
-static void look_at_native_timers(struct loop *l)
-{
-	l->native_changed = false;
-	l->native_ms = 0;
-	event_base_foreach_event(l->base, note_timer, l);
-}
-
-static bool native_due(const struct loop *l, uint64_t now)
-{
-	return l->native_ready || (l->native_ms && l->native_ms <= now) ||
-	       event_base_get_num_events(l->base, EVENT_BASE_COUNT_ACTIVE) > 0;
-}
-
-static void run_native(struct loop *l)
-{
-	l->native_ready = false;
-	event_base_loop(l->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
-	look_at_native_timers(l);
-}
-
-void loop_native_changed(struct loop *l)
-{
-	l->native_changed = true;
-}
-
-void *loop_native(struct loop *l)
-{
-	l->native_changed = true;
-	return l->base;
-}
-
 /* --- its life ------------------------------------------------------------------------------------
  */
+
+struct native *native_of(struct loop *l)
+{
+	return &l->native;
+}
+
+static bool wait_for_native(struct loop *l)
+{
+	struct epoll_event e = {.events = EPOLLIN, .data.u64 = NATIVE};
+
+	return epoll_ctl(l->epoll, EPOLL_CTL_ADD, l->native.epoll, &e) == 0;
+}
 
 struct loop *loop_new(void)
 {
@@ -183,7 +69,7 @@ struct loop *loop_new(void)
 		return NULL;
 	TAILQ_INIT(&l->patient);
 	l->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (l->epoll >= 0 && open_base(l) && watch_native(l))
+	if (native_open(&l->native) && wait_for_native(l))
 		return l;
 	loop_free(l);
 	return NULL;
@@ -193,8 +79,7 @@ void loop_free(struct loop *l)
 {
 	if (!l)
 		return;
-	if (l->base)
-		event_base_free(l->base);
+	native_close(&l->native);
 	if (l->epoll >= 0)
 		close(l->epoll);
 	free(l->socket);
@@ -204,59 +89,7 @@ void loop_free(struct loop *l)
 void loop_stop(struct loop *l)
 {
 	l->stopped = true;
-	event_base_loopbreak(l->base);
-}
-
-/* --- libevent's events ---------------------------------------------------------------------------
- */
-
-void loop_init(struct loop_ev *ev, struct loop *l, int fd, short what, loop_fn *fn, void *arg)
-{
-	int failed = event_assign(native(ev), l->base, fd, what, fn, arg);
-
-	ev->l = l;
-	assert(!failed);
-	(void)failed;
-}
-
-void loop_init_signal(struct loop_ev *ev, struct loop *l, int signo, loop_fn *fn, void *arg)
-{
-	loop_init(ev, l, signo, EV_SIGNAL | EV_PERSIST, fn, arg);
-}
-
-void loop_add(struct loop_ev *ev, int64_t ms)
-{
-	struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
-
-	/* event_add without a time keeps an older time-out; here it means none */
-	if (ms < 0)
-		event_remove_timer(native(ev));
-	else
-		native_due_by(ev->l, clock_mono_ms() + (uint64_t)ms + (ms > 0));
-	if (event_add(native(ev), ms < 0 ? NULL : &tv) == 0)
-		return;
-	/* The kernel is short of memory or watches. The owner's time-out is the one way out that
-	 * every owner has. */
-	log_error("loop", "cannot watch descriptor %d", (int)event_get_fd(native(ev)));
-	event_active(native(ev), EV_TIMEOUT, 1);
-}
-
-void loop_del(struct loop_ev *ev)
-{
-	if (event_initialized(native(ev)))
-		event_del(native(ev));
-}
-
-bool loop_pending(const struct loop_ev *ev)
-{
-	const struct event *e = (const struct event *)(const void *)ev->mem;
-
-	return event_initialized(e) && event_pending(e, ANY, NULL);
-}
-
-void loop_defer(struct loop_ev *ev)
-{
-	event_active(native(ev), EV_TIMEOUT, 1);
+	native_stop(&l->native);
 }
 
 /* --- time ----------------------------------------------------------------------------------------
@@ -401,7 +234,7 @@ static void tell(struct loop *l, const struct epoll_event *e)
 	struct loop_watch *w;
 
 	if (e->data.u64 == NATIVE) {
-		l->native_ready = true;
+		l->native.ready = true;
 		return;
 	}
 	s = &l->socket[fd];
@@ -486,15 +319,11 @@ static uint64_t sooner(uint64_t a, uint64_t b)
  * and the other patient ones, come with the next one: an edge is told once. */
 static int may_wait(struct loop *l)
 {
-	uint64_t now, due;
+	uint64_t due = sooner(l->timer_ms, native_due_ms(&l->native)),
+		 now = due ? clock_mono_ms() : 0;
 
-	if (l->native_changed)
-		look_at_native_timers(l);
-	if (l->at < l->n || !TAILQ_EMPTY(&l->patient))
-		return 0;
-	due = sooner(l->timer_ms, l->native_ms);
-	now = due ? clock_mono_ms() : 0;
-	if (native_due(l, now) || (due && due <= now))
+	if (l->at < l->n || !TAILQ_EMPTY(&l->patient) || native_due(&l->native, now) ||
+		(due && due <= now))
 		return 0;
 	if (!due)
 		return -1;
@@ -509,21 +338,17 @@ static void turn(struct loop *l)
 	if (l->at == l->n)
 		fetch(l, wait_ms);
 	tell_sockets(l);
-	if (l->stopped)
-		return;
-	now = l->timer_ms || l->native_ms ? clock_mono_ms() : 0;
-	if (l->timer_ms && l->timer_ms <= now)
+	now = clock_mono_ms();
+	if (!l->stopped && l->timer_ms && l->timer_ms <= now)
 		turn_wheel(l, now);
-	if (!l->stopped && native_due(l, now))
-		run_native(l);
+	if (!l->stopped && native_due(&l->native, now))
+		native_run(&l->native);
 }
 
 /* A socket that was watched may always have more to tell. */
 static bool has_work(const struct loop *l)
 {
-	return l->hears || l->wheel.n ||
-	       event_base_get_num_events(
-		       l->base, EVENT_BASE_COUNT_ADDED | EVENT_BASE_COUNT_ACTIVE) > 0;
+	return l->hears || l->wheel.n || native_used(&l->native);
 }
 
 void loop_run(struct loop *l)

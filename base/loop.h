@@ -1,6 +1,6 @@
 /*
- * The event loop: a thin face over libevent, which only loop.c (and resolve.c, for libunbound's own
- * events) may know. Events live in the caller's memory and cost nothing else.
+ * The event loop: a thin face over libevent, which only loop_native.c may know (and what attaches
+ * libraries to it: resolve.c, scrape.c). Events live in the caller's memory and cost nothing else.
  *
  * The sockets of connections, of which there are many and short ones, and those that listen are
  * watched by an epoll of the loop's own: one registration for a socket's life, told of edges. With

@@ -309,6 +309,26 @@ static void who_waits_takes_no_processor_time(void **state)
 	loop_deadline_drop(&s->deadline);
 }
 
+/* What each finds of libevent's is its own. */
+static void a_process_may_have_several_loops(void **state)
+{
+	struct seen *s = *state;
+	struct loop *other = loop_new();
+	struct loop_ev ev;
+
+	assert_non_null(other);
+	loop_init(&ev, other, s->fd[0], LOOP_READ, on_read, s);
+	loop_add(&ev, 60000);
+	loop_init(&s->ev[0], s->l, -1, 0, on_time, s);
+	loop_add(&s->ev[0], 1);
+	assert_int_equal(write(s->fd[1], "x", 1), 1);
+	loop_run(s->l);
+	assert_string_equal(s->order, "t");
+	loop_run(other);
+	assert_string_equal(s->order, "tx");
+	loop_free(other);
+}
+
 static void adding_again_moves_the_timeout(void **state)
 {
 	struct seen *s = *state;
@@ -827,6 +847,7 @@ int main(void)
 		LOOP_TEST(deferred_runs_in_the_same_turn_behind_what_is_ready),
 		LOOP_TEST(timer_fires_once_and_the_loop_ends),
 		LOOP_TEST(who_waits_takes_no_processor_time),
+		LOOP_TEST(a_process_may_have_several_loops),
 		LOOP_TEST(adding_again_moves_the_timeout),
 		LOOP_TEST(persistent_event_without_timeout_stays_silent),
 		LOOP_TEST(reading_says_read_and_silence_says_timeout),
