@@ -34,7 +34,7 @@ const char *field_key(enum field f)
 
 enum field_type field_type(enum field f)
 {
-	return (enum field_type)field_facts[f].type;
+	return field_facts[f].type;
 }
 
 uint64_t record_fields(enum record_kind k)
@@ -110,27 +110,13 @@ static void put_list(struct buf *out, struct span v)
 		buf_addc(out, ']');
 }
 
-/* Where there is room, with the NULs that what comes next is written over: that is one move. */
-static void put_lead(enum field f, struct buf *out)
-{
-	const struct field_fact *fact = &field_facts[f];
-
-	if (out->failed || out->cap - out->n <= LEAD_MAX) {
-		buf_add(out, fact->lead, fact->lead_n);
-		return;
-	}
-	memcpy(out->p + out->n, fact->lead, LEAD_MAX);
-	out->n += fact->lead_n;
-	out->p[out->n] = 0;
-}
-
 static bool put_value(const struct record *r, enum field f, struct buf *out)
 {
 	if (!record_has(r, f)) {
 		buf_adds(out, "null");
 		return true;
 	}
-	switch ((enum field_type)field_facts[f].type) {
+	switch (field_facts[f].type) {
 	case FIELD_TYPE_STR:
 		buf_json(out, r->str[f]);
 		return true;
@@ -153,7 +139,7 @@ bool record_encode(const struct record *r, struct buf *out)
 	for (uint64_t left = kind_facts[r->kind].fields; left; left &= left - 1) {
 		enum field f = (enum field)__builtin_ctzll(left);
 
-		put_lead(f, out);
+		buf_add_of(out, field_facts[f].lead, field_facts[f].lead_n, LEAD_MAX);
 		ok = put_value(r, f, out) && ok;
 	}
 	buf_addc(out, '}');

@@ -4,18 +4,13 @@
 
 #include "record.h"
 
-/* A lead is compared and copied as two words. */
-#define LEAD_MAX 16
-#define FIELD(name, k, t, text)                                                                    \
-	_Static_assert(sizeof(",\"" k "\":") - 1 <= LEAD_MAX, "a field's lead is two words");
-#include "fields.def"
-#undef FIELD
+#define LEAD_MAX 16 /* a lead is compared and copied as two words */
 
 struct field_fact {
 	const char *key;
 	char lead[LEAD_MAX]; /* ,"key": and then NULs */
-	uint8_t lead_n;
-	uint8_t type; /* enum field_type */
+	size_t lead_n;
+	enum field_type type;
 };
 
 struct kind_fact {

@@ -22,6 +22,7 @@ void buf_free(struct buf *b);
 /* Empties it and forgets a failure; keeps the memory. */
 void buf_reset(struct buf *b);
 
+/* Of buf_reserve: where there is no room yet. */
 bool buf_grow(struct buf *b, size_t more);
 /* In the header, as are those below: heads and records are put together of many short pieces, most
  * of whose lengths the compiler knows. */
@@ -36,6 +37,19 @@ static inline void buf_add(struct buf *b, const void *p, size_t n)
 		return;
 	if (n)
 		memcpy(b->p + b->n, p, n);
+	b->n += n;
+	b->p[b->n] = 0;
+}
+
+/* As buf_add; p has `whole` bytes, a number that the compiler knows, of which n count: where there
+ * is room they are copied with one move, and what comes next is written over the others. */
+static inline void buf_add_of(struct buf *b, const void *p, size_t n, size_t whole)
+{
+	if (b->failed || b->cap - b->n <= whole) {
+		buf_add(b, p, n);
+		return;
+	}
+	memcpy(b->p + b->n, p, whole);
 	b->n += n;
 	b->p[b->n] = 0;
 }
