@@ -94,7 +94,8 @@ enum step conn_move(struct conn *c, enum conn_state to)
 void conn_accept(struct listener *l, int fd, const struct addr *client, const struct addr *local)
 {
 	struct worker *w = l->w;
-	/* not calloc, which passes over the blocks that were freed last */
+	/* not calloc, which passes over the blocks that were freed last; nor a memset, of which
+	 * compilers make calloc */
 	struct conn *c = malloc(sizeof *c);
 	enum end_reason why;
 	bool watched;

@@ -110,6 +110,7 @@ static void on_resolved(void *arg, enum resolve_result r, const struct addr *add
 	conn_step(c);
 }
 
+/* What nobody has to be asked for is part of the first question. */
 static void take_literal(struct request *rq)
 {
 	rq->addrs[0] = rq->head.host.addr;

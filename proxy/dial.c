@@ -23,7 +23,7 @@ struct attempt {
 
 struct dial {
 	struct loop *loop;
-	struct loop_deadline next;     /* attempt; also tells a failure seen at the start */
+	struct loop_deadline next; /* of the next attempt; also tells a failure seen at the start */
 	struct loop_deadline deadline; /* of the whole */
 	uint16_t port;
 	int error; /* of the last attempt that failed */

@@ -52,11 +52,6 @@ void worker_kept_record(struct worker *w)
 	}
 }
 
-void worker_day(struct worker *w, int64_t wall_ms, char out[11])
-{
-	snapshot_day(w->bundle->policy, wall_ms / 1000, out);
-}
-
 bool worker_is_self(
 	const struct worker *w, const struct addr *a, uint16_t port, const struct addr *local)
 {
@@ -110,15 +105,18 @@ uint64_t worker_per_client(const struct worker *w)
 	return limit;
 }
 
-static const char *mark_day(void *arg, int64_t wall_ms, char out[11])
-{
-	worker_day(arg, wall_ms, out);
-	return out;
-}
-
+/* Of any moment, by the policy in force. */
 static void usage_day(void *arg, int64_t unix_s, char out[11])
 {
-	worker_day(arg, unix_s * 1000, out);
+	const struct worker *w = arg;
+
+	snapshot_day(w->bundle->policy, unix_s, out);
+}
+
+static const char *mark_day(void *arg, int64_t wall_ms, char out[11])
+{
+	usage_day(arg, wall_ms / 1000, out);
+	return out;
 }
 
 /* --- events

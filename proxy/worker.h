@@ -87,8 +87,6 @@ int worker_main(void);
 void worker_note_record(struct worker *w);
 /* One that is safe already goes to it some milliseconds later, with others. */
 void worker_kept_record(struct worker *w);
-/* The local day of the policy in force, for records. */
-void worker_day(struct worker *w, int64_t wall_ms, char out[11]);
 /* The local day of that moment, of the policy in force. */
 const struct local_day *worker_today(struct worker *w, int64_t now_s);
 /* Are there as many connections in all as limits.connections allows? */
