@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -102,7 +103,8 @@ static void close_hole(struct hole *h)
 	close(h->listener);
 }
 
-/* A hole, and a listener at another address with the same port, which others may have taken there. */
+/* A hole, and a listener at another address with the same port, which others may have taken there.
+ */
 static int dig_beside(struct hole *h, const char *hole, const char *text, uint16_t *port)
 {
 	for (int i = 0; i < 20; i++) {
@@ -169,6 +171,83 @@ static void the_winner_is_connected_nonblocking_and_without_delay(void **state)
 	close(peer);
 	close(r.fd);
 	close(listener);
+}
+
+static bool has_a_caller(int listener, int wait_ms)
+{
+	struct pollfd p = {.fd = listener, .events = POLLIN};
+
+	return poll(&p, 1, wait_ms) == 1;
+}
+
+/* The kernel acknowledges by itself 0.2 s later: a run that was held up so long tells nothing. */
+static void the_first_bytes_end_the_handshake(void **state)
+{
+	struct addr v[] = {at("127.0.0.1")};
+	bool told = false;
+
+	(void)state;
+	for (int i = 0; i < 20 && !told; i++) {
+		uint16_t port = 0;
+		int listener = listen_at("127.0.0.1", &port, 16);
+		uint64_t from = clock_mono_ms(), took;
+		struct result r = dial(v, 1, port, 2000, &took);
+		bool before = has_a_caller(listener, 0);
+
+		assert_int_equal(r.error, 0);
+		assert_int_equal(write(r.fd, "x", 1), 1);
+		if (clock_mono_ms() - from < 150) {
+			told = true;
+			assert_false(before);
+			assert_true(has_a_caller(listener, 0));
+		}
+		close(r.fd);
+		close(listener);
+	}
+	assert_true(told);
+}
+
+static void who_says_nothing_is_acknowledged_soon(void **state)
+{
+	uint16_t port = 0;
+	int listener = listen_at("127.0.0.1", &port, 16);
+	struct addr v[] = {at("127.0.0.1")};
+	uint64_t took;
+	struct result r = dial(v, 1, port, 2000, &took);
+
+	(void)state;
+	assert_int_equal(r.error, 0);
+	assert_true(has_a_caller(listener, 1000));
+	close(r.fd);
+	close(listener);
+}
+
+static void servers_that_greet_are_acknowledged_at_once(void **state)
+{
+	static const uint16_t greet[] = {25, 21, 143, 110, 119, 587, 22, 23};
+	struct addr v[] = {at("127.0.0.77")};
+	unsigned seen = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof greet / sizeof *greet; i++) {
+		uint16_t port = greet[i];
+		int listener = listen_at("127.0.0.77", &port, 16);
+		uint64_t took;
+		struct result r;
+
+		if (listener < 0)
+			continue;
+		seen++;
+		r = dial(v, 1, port, 2000, &took);
+		assert_int_equal(r.error, 0);
+		assert_true(has_a_caller(listener, 0));
+		close(r.fd);
+		close(listener);
+	}
+	if (!seen) {
+		print_message("skipped: low ports may not be taken here\n");
+		skip();
+	}
 }
 
 static void a_refusal_goes_on_at_once(void **state)
@@ -374,6 +453,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_winner_is_connected_nonblocking_and_without_delay),
+		cmocka_unit_test(the_first_bytes_end_the_handshake),
+		cmocka_unit_test(who_says_nothing_is_acknowledged_soon),
+		cmocka_unit_test(servers_that_greet_are_acknowledged_at_once),
 		cmocka_unit_test(a_refusal_goes_on_at_once),
 		cmocka_unit_test(all_refused_gives_the_last_error),
 		cmocka_unit_test(what_cannot_even_start_is_told_later),
