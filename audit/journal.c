@@ -373,8 +373,7 @@ bool journal_keep(struct journal *j, struct span body)
 	struct journal_ticket *t;
 
 	assert(fits(body));
-	if (!j->o.outbox || j->o.sync == JOURNAL_SYNC_DISK || journal_failing(j) ||
-		queue_full(j, body))
+	if (!j->o.outbox || j->o.sync == JOURNAL_SYNC_DISK || queue_full(j, body))
 		return false;
 	t = ticket_take(j);
 	if (!t)
@@ -391,7 +390,7 @@ bool journal_keep(struct journal *j, struct span body)
 
 bool journal_pressed(const struct journal *j)
 {
-	return j->o.outbox && outbox_crowded(j->o.outbox);
+	return j->o.outbox && !journal_failing(j) && outbox_crowded(j->o.outbox);
 }
 
 void journal_forget(struct journal_ticket *t)

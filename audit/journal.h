@@ -59,8 +59,8 @@ struct journal_before {
 /* Called on the loop's thread, from journal_poll, in the order of adding. ok: recorded as the sync
  * setting promises. Of a batch that fails half-way the whole records that reached the file stay and
  * are ok; the others are not, and a gap mark tells how many and since when as soon as writing works
- * again (tried with every batch, and every sync_ms without one). A callback may add records, but
- * not close the journal. */
+ * again. That is tried every sync_ms, and with a batch ten times a second at most: until then it is
+ * not ok at once. A callback may add records, but not close the journal. */
 typedef void journal_done_fn(void *arg, bool ok);
 
 /* NULL with *e, also when another live writer has the folder. `before` may be NULL. */
@@ -73,9 +73,9 @@ struct journal *journal_open(
 struct journal_ticket *journal_add(
 	struct journal *j, struct span body, journal_done_fn *done, void *arg);
 /* Adds a body as above and is done with it: true means that it is as safe as JOURNAL_SYNC_PROCESS
- * promises, in the outbox. It comes into a segment with a later hand-over, in the order of adding,
- * also when that fails at first. False: nothing was added, for want of an outbox, of room in it or
- * of memory, because writing fails at present, or because the setting promises a disk. */
+ * promises, in the outbox. It comes into a segment with a later hand-over, in the order of adding;
+ * while writing fails, it stays in the outbox until that works again. False: nothing was added, for
+ * want of an outbox, of room in it or of memory, or because the setting promises a disk. */
 bool journal_keep(struct journal *j, struct span body);
 /* The outbox fills: the next hand-over should not wait. */
 bool journal_pressed(const struct journal *j);

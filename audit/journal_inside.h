@@ -78,6 +78,8 @@ struct journal {
 	uint64_t taken;	   /* number of the record taken last */
 	uint64_t unsynced; /* records committed since the last sync */
 	uint64_t sync_due, retry_due;
+	uint64_t probe_due; /* a batch is not tried before, while writing fails */
+	struct err failure; /* of the last write that failed */
 	bool write_failed, sync_failed;
 	char mark[RECORD_MAX + 1];
 };

@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define PROBE_MS 100 /* between tries of a disk that fails, while records come */
+
 /* --- losses (under the lock) --------------------------------------------------------------- */
 
 bool loss_any(const struct loss *l)
@@ -136,6 +138,19 @@ static void turn_write(struct journal *j, struct turn *t)
 	do
 		j->write_failed = !write_run(j, t, &k, &body);
 	while (k && !j->write_failed);
+	if (j->write_failed) {
+		j->probe_due = clock_mono_ms() + PROBE_MS;
+		j->failure = t->err;
+	}
+}
+
+/* What waits in the outbox for a disk is hashed for each try, so these are rare. */
+static void turn_try(struct journal *j, struct turn *t, uint64_t now)
+{
+	if (!j->write_failed || t->closing || now >= j->probe_due)
+		turn_write(j, t);
+	else
+		t->err = j->failure;
 }
 
 bool journal_write_now(struct journal *j, struct err *e)
@@ -226,7 +241,7 @@ static void turn_do(struct journal *j, struct turn *t)
 
 	t->synced = true;
 	if (j->working.n || retry || t->closing)
-		turn_write(j, t);
+		turn_try(j, t, now);
 	if (segment_writer_dirty(j->writer) && !j->sync_due)
 		j->sync_due = now + j->o.sync_ms;
 	if (early) {

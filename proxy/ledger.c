@@ -183,6 +183,14 @@ static enum noted write_line(struct conn *c, const struct buf *line, journal_don
 	return *ticket ? NOTED_NOTHING : NOTED_FAILED;
 }
 
+/* May it stand in the outbox only? While writing fails what nobody waits for may: it has happened.
+ * Whether more is to happen is for `audit.on_failure` to say. */
+static bool may_be_kept(const struct conn *c, journal_done_fn *done)
+{
+	return !done || !journal_failing(c->w->journal) ||
+	       c->rq->bundle->settings->on_failure_allow;
+}
+
 /* What the outbox takes is recorded at once. */
 static enum noted write_down(struct conn *c, const struct record *r, journal_done_fn *done,
 	struct journal_ticket **ticket)
@@ -192,7 +200,7 @@ static enum noted write_down(struct conn *c, const struct record *r, journal_don
 
 	if (!encode(r, &b, line))
 		return NOTED_FAILED;
-	if (!journal_keep(c->w->journal, buf_spanof(&b)))
+	if (!may_be_kept(c, done) || !journal_keep(c->w->journal, buf_spanof(&b)))
 		return write_line(c, &b, done, ticket);
 	worker_kept_record(c->w);
 	return NOTED_OK;

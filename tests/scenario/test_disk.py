@@ -60,6 +60,8 @@ def test_writes_that_fail(house, error):
     assert house.get("news.example", user="ben") == 200
     tunnel, head = connect(house.stile, f"t.example:{house.origin.http}", "anna")
     assert status_of(head) == 200
+    brief, head = connect(house.stile, f"t.example:{house.origin.http}", "anna")
+    assert status_of(head) == 200
     early = []  # given before it was known: kept, and written when that works again
     with calls(house, WRITES, f"error={error}") as injected:
         wait_for("nothing more is given", lambda: early.append(house.get("news.example", user="ben")) or early[-1] == 503)
@@ -68,12 +70,17 @@ def test_writes_that_fail(house, error):
         # an open tunnel goes on
         tunnel.sendall(f"GET /ok HTTP/1.1\r\nHost: t.example:{house.origin.http}\r\n\r\n".encode())
         assert tunnel.recv(4096).startswith(b"HTTP/1.1 200")
+        # and what ends meanwhile has its end in the end
+        brief.close()
+        assert house.get("news.example", user="ben") == 503
+        time.sleep(0.5)
     wait_for("it recovers by itself", lambda: not failing(house))
     assert house.get("news.example", user="ben") == 200
     tunnel.close()
     time.sleep(0.3)
     rs, given = whole(house)
-    assert early[:-1] == [200] * (len(early) - 1) and len(given) == 3 + len(early) - 1
+    assert early[:-1] == [200] * (len(early) - 1) and len(given) == 4 + len(early) - 1
+    assert set(given) == {r["id"] for r in rs if r["k"] == "end"}
     assert [r for r in rs if r.get("what") == "gap" and r["n"] > 0], "what was not recorded is told"
 
 
