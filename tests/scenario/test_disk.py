@@ -74,6 +74,11 @@ def test_writes_that_fail(house, error):
         brief.close()
         assert house.get("news.example", user="ben") == 503
         time.sleep(0.5)
+        # who asks is refused at once, and is no reason to try the disk more often than ten times a second
+        since, tries = time.monotonic(), injected()
+        for _ in range(200):
+            assert status_of(connect(house.stile, f"t.example:{house.origin.http}", "anna")[1]) == 503
+        assert injected() - tries <= (time.monotonic() - since) / 0.1 + 2
     wait_for("it recovers by itself", lambda: not failing(house))
     assert house.get("news.example", user="ben") == 200
     tunnel.close()
