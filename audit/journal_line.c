@@ -1,6 +1,8 @@
 /* The text of a segment: writing and strict reading of its lines. */
 #include "journal_line.h"
 
+#include <string.h>
+
 void journal_line_head(struct buf *out, const char *chain, const struct chain_tip *before)
 {
 	buf_adds(out, SEGMENT_MAGIC " ");
@@ -76,13 +78,19 @@ bool journal_line_head_parse(
 	return journal_hash_parse(line, before->hash);
 }
 
-bool journal_line_parse(struct span line, struct chain_tip *at, struct span *body)
+bool journal_hash_is(struct span digits, const uint8_t hash[SHA256_LEN])
 {
-	struct span seq = span_cut(&line, ' ');
-	struct span hash = span_cut(&line, ' ');
+	char its[2 * SHA256_LEN + 1];
 
-	if (!seq_parse(seq, &at->seq) || !journal_hash_parse(hash, at->hash))
-		return false;
+	hex_encode(hash, SHA256_LEN, its);
+	return digits.n == 2 * SHA256_LEN && memcmp(digits.p, its, 2 * SHA256_LEN) == 0;
+}
+
+bool journal_line_parse(struct span line, uint64_t *seq, struct span *hash, struct span *body)
+{
+	struct span digits = span_cut(&line, ' ');
+
+	*hash = span_cut(&line, ' ');
 	*body = line;
-	return line.n > 0;
+	return seq_parse(digits, seq) && hash->n == 2 * SHA256_LEN && line.n > 0;
 }

@@ -399,15 +399,16 @@ static enum segment_answer cut_line(
 	}
 }
 
-static bool follows(struct segment_reader *r, const struct chain_tip *at, struct span body)
+/* True: *at is the tip behind the line. */
+static bool follows(struct segment_reader *r, uint64_t seq, struct span hash, struct span body,
+	struct chain_tip *at)
 {
-	uint8_t after[SHA256_LEN];
-
+	at->seq = seq;
 	for (size_t i = 0; i < r->n_known; i++) {
-		if (at->seq != r->known[i].seq + 1)
+		if (seq != r->known[i].seq + 1)
 			continue;
-		chain_hash(r->known[i].hash, body, after);
-		if (memcmp(after, at->hash, SHA256_LEN) == 0)
+		chain_hash(r->known[i].hash, body, at->hash);
+		if (journal_hash_is(hash, at->hash))
 			return true;
 	}
 	return false;
@@ -416,18 +417,23 @@ static bool follows(struct segment_reader *r, const struct chain_tip *at, struct
 static void take_line(struct segment_reader *r, struct span line, struct journal_line *out)
 {
 	struct chain_tip at;
-	struct span body;
+	struct span hash, body;
+	uint64_t seq;
+	bool whole;
 
 	*out = (struct journal_line){.body = line};
-	if (line.n > JOURNAL_LINE_MAX || !journal_line_parse(line, &at, &body)) {
+	if (line.n > JOURNAL_LINE_MAX || !journal_line_parse(line, &seq, &hash, &body)) {
 		guess(r, line, NULL);
 		return;
 	}
-	out->seq = at.seq;
+	whole = follows(r, seq, hash, body, &at);
+	if (!whole && !journal_hash_parse(hash, at.hash)) {
+		guess(r, line, NULL);
+		return;
+	}
+	*out = (struct journal_line){.seq = seq, .body = body, .whole = whole};
 	memcpy(out->hash, at.hash, SHA256_LEN);
-	out->body = body;
-	out->whole = follows(r, &at, body);
-	if (out->whole)
+	if (whole)
 		know_only(r, &at);
 	else
 		guess(r, line, &at);

@@ -188,14 +188,15 @@ static size_t keep_whole(struct segment_writer *w, size_t done)
 {
 	const char *p = w->out.p;
 	size_t lines = 0, last = 0, end = 0;
-	struct span body;
+	struct span hash, body;
 
 	for (const char *nl; (nl = memchr(p + end, '\n', done - end)); lines++) {
 		last = end;
 		end = (size_t)(nl - p) + 1;
 	}
-	if (lines > w->head_lines)
-		journal_line_parse(span_of(p + last, end - 1 - last), &w->tip, &body);
+	if (lines > w->head_lines &&
+		journal_line_parse(span_of(p + last, end - 1 - last), &w->tip.seq, &hash, &body))
+		journal_hash_parse(hash, w->tip.hash);
 	w->size += end;
 	w->torn = done > end;
 	return lines > w->head_lines ? lines - w->head_lines : 0;
