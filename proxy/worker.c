@@ -2,9 +2,8 @@
  * A worker's life: set up from the master's message, serve, take new bundles, drain, leave nothing
  * unwritten.
  */
-#include "worker.h"
+#include "worker_inside.h"
 
-#include "certificates.h"
 #include "clock.h"
 #include "conn.h"
 #include "counters.h"
@@ -15,7 +14,6 @@
 #include "listing.h"
 #include "log.h"
 #include "pseudonyms.h"
-#include "sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,15 +21,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define TICK_MS	     1000
 #define HAND_OVER_MS 20 /* how long records may wait in the outbox for others */
-/* bundle, usage, logins, journal folder, counters, standing, crowd, outbox; then listeners */
-#define SETUP_FDS  8
-#define CHECKPOINT 15 /* ticks between two tips told to the master */
+#define CHECKPOINT   15 /* ticks between two tips told to the master */
 
 /* --- small services for connections
  * ---------------------------------------------------------------- */
@@ -105,18 +99,18 @@ uint64_t worker_per_client(const struct worker *w)
 	return limit;
 }
 
-/* Of any moment, by the policy in force. */
-static void usage_day(void *arg, int64_t unix_s, char out[11])
+const struct local_day *worker_today(struct worker *w, int64_t now_s)
+{
+	if (now_s < w->day.from_s || now_s >= w->day.to_s)
+		snapshot_local_day(w->bundle->policy, now_s, &w->day);
+	return &w->day;
+}
+
+void worker_usage_day(void *arg, int64_t unix_s, char out[11])
 {
 	const struct worker *w = arg;
 
 	snapshot_day(w->bundle->policy, unix_s, out);
-}
-
-static const char *mark_day(void *arg, int64_t wall_ms, char out[11])
-{
-	usage_day(arg, wall_ms / 1000, out);
-	return out;
 }
 
 /* --- events
@@ -216,7 +210,7 @@ static void on_tick(int fd, short what, void *arg)
 	uint64_t now_ms = loop_mono_ms(w->loop);
 
 	(void)fd, (void)what;
-	usage_tick(w->usage, w->journal, clock_wall_ms(), false, usage_day, w);
+	usage_tick(w->usage, w->journal, clock_wall_ms(), false, worker_usage_day, w);
 	if (journal_waiting(w->journal))
 		worker_note_record(w);
 	if (w->observe_until_ms && !worker_observes(w))
@@ -248,126 +242,8 @@ static void begin_drain(struct worker *w)
 	loop_add(&w->tick_ev, 0);
 }
 
-/* --- bundles
+/* --- the master
  * ------------------------------------------------------------------------------------------ */
-
-static struct resolver *make_resolver(struct worker *w, const struct bundle *b, struct err *e)
-{
-	const struct settings *s = b->settings;
-	struct addr servers[SETTINGS_SERVERS];
-	uint16_t ports[SETTINGS_SERVERS];
-	const char *search[SETTINGS_NAMES];
-	struct resolver_options o = {.hosts = b->hosts,
-		.servers = servers,
-		.ports = ports,
-		.n_servers = s->servers.n,
-		.search = search,
-		.n_search = s->search.n,
-		.timeout_ms = (unsigned)s->resolve_ms,
-		.sockets = descriptors_lookups()};
-
-	for (size_t i = 0; i < s->servers.n; i++) {
-		servers[i] = s->servers.v[i].addr;
-		ports[i] = s->servers.v[i].port;
-	}
-	for (size_t i = 0; i < s->search.n; i++)
-		search[i] = s->search.v[i];
-	return resolver_new(w->loop, &o, e);
-}
-
-static bool same_resolver(const struct bundle *a, const struct bundle *b)
-{
-	const struct settings *x = a->settings, *y = b->settings;
-
-	return span_eq(a->hosts, b->hosts) && x->resolve_ms == y->resolve_ms &&
-	       memcmp(&x->servers, &y->servers, sizeof x->servers) == 0 &&
-	       memcmp(&x->search, &y->search, sizeof x->search) == 0;
-}
-
-/* The setting that a listener was started by: reloads may name others, which wait for a start. */
-static const struct settings_listen *listen_setting(
-	const struct worker *w, size_t listener, const struct settings *s, size_t *index)
-{
-	const struct settings_address *at = &w->listener[listener].at;
-
-	for (size_t i = 0; i < s->listen.n; i++) {
-		const struct settings_listen *l = &s->listen.v[i];
-
-		*index = i;
-		if (addr_eq(&l->at.addr, &at->addr) &&
-			(l->at.port == at->port || (l->at.port == 0 && i == listener)))
-			return l;
-	}
-	return NULL;
-}
-
-static bool make_tls(const struct worker *w, const struct bundle *b, size_t listener,
-	struct tls_server **out, struct err *e)
-{
-	struct span chain, key;
-	size_t at;
-
-	*out = NULL;
-	if (!listen_setting(w, listener, b->settings, &at) ||
-		!certificates_get(b->pack, at, &chain, &key))
-		return true;
-	*out = tls_server_new(chain, key, b->login_key, e);
-	return *out != NULL;
-}
-
-static void drop_next(struct worker *w)
-{
-	for (size_t i = 0; i < SETTINGS_LISTEN; i++)
-		tls_server_free(w->next.tls[i]);
-	resolver_free(w->next.resolver);
-	bundle_unref(w->next.bundle);
-	w->next = (struct worker_next){0};
-}
-
-/* All that can fail about a bundle happens here, before anybody says that it is fine. */
-static bool prepare(struct worker *w, int fd, uint32_t generation, struct err *e)
-{
-	struct bundle *b;
-
-	drop_next(w);
-	b = w->next.bundle = bundle_open(fd, e);
-	w->next.generation = generation;
-	if (!b)
-		return false;
-	if (!w->bundle || !same_resolver(w->bundle, b)) {
-		w->next.resolver = make_resolver(w, b, e);
-		if (!w->next.resolver)
-			return false;
-	}
-	for (size_t i = 0; i < w->n_listeners; i++)
-		if (!make_tls(w, b, i, &w->next.tls[i], e))
-			return false;
-	return true;
-}
-
-/* New connections meet the new certificate; those that are open keep theirs. */
-static void put_in_force(struct worker *w)
-{
-	struct worker_next *n = &w->next;
-
-	if (n->resolver) {
-		resolver_retire(w->resolver);
-		w->resolver = n->resolver;
-	}
-	for (size_t i = 0; i < w->n_listeners; i++)
-		if (n->tls[i]) {
-			tls_server_free(w->listener[i].tls);
-			w->listener[i].tls = n->tls[i];
-		}
-	identity_use(w->identity, n->bundle->accounts);
-	identity_remember(w->identity, (unsigned)n->bundle->settings->remember_ms);
-	bundle_unref(w->bundle);
-	w->bundle = n->bundle;
-	w->day = (struct local_day){0}; /* its zone may be another */
-	w->minutes_limited = quota_in_minutes(w->bundle->policy);
-	rejudge_policy(w->rejudge);
-	*n = (struct worker_next){0};
-}
 
 static void answer(
 	const struct worker *w, enum ipc_type type, uint32_t generation, const char *text)
@@ -382,10 +258,10 @@ static void answer(
 static void take_bundle(struct worker *w, const struct ipc_message *m, const int *fds, size_t n)
 {
 	struct err e = {"the bundle's descriptor did not arrive: are descriptors short?"};
-	bool fine = n == 1 && prepare(w, fds[0], m->generation, &e);
+	bool fine = n == 1 && worker_prepare(w, fds[0], m->generation, &e);
 
 	if (!fine)
-		drop_next(w);
+		worker_drop_next(w);
 	answer(w, fine ? IPC_READY : IPC_FAILED, m->generation, fine ? "" : e.text);
 }
 
@@ -414,9 +290,9 @@ static void on_ipc(int fd, short what, void *arg)
 			take_bundle(w, &m, fds, n);
 		else if (m.type == IPC_COMMIT && w->next.bundle &&
 			 m.generation == w->next.generation)
-			put_in_force(w);
+			worker_put_in_force(w);
 		else if (m.type == IPC_ABORT)
-			drop_next(w);
+			worker_drop_next(w);
 		else if (m.type == IPC_DRAIN)
 			begin_drain(w);
 		else if (m.type == IPC_STOP)
@@ -438,161 +314,8 @@ static void on_ipc(int fd, short what, void *arg)
 	}
 }
 
-/* --- set-up and end
+/* --- begin and end
  * ------------------------------------------------------------------------------------- */
-
-static void *map_shared(int fd, size_t size, struct err *e)
-{
-	struct stat st;
-	void *p = MAP_FAILED;
-
-	if (fstat(fd, &st) == 0 && (size_t)st.st_size >= size)
-		p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (p != MAP_FAILED)
-		return p;
-	err_sys(e, "shared memory cannot be mapped");
-	return NULL;
-}
-
-static bool open_usage(struct worker *w, const struct ipc_message *m, int fd, struct err *e)
-{
-	size_t size = usage_size(m->workers);
-	void *p = map_shared(fd, size, e);
-
-	w->usage = p ? usage_open(p, size, w->index, e) : NULL;
-	return w->usage != NULL;
-}
-
-const struct local_day *worker_today(struct worker *w, int64_t now_s)
-{
-	if (now_s < w->day.from_s || now_s >= w->day.to_s)
-		snapshot_local_day(w->bundle->policy, now_s, &w->day);
-	return &w->day;
-}
-
-static bool open_standing(struct worker *w, const struct ipc_message *m, int fd, struct err *e)
-{
-	int64_t now_s = clock_wall_ms() / 1000;
-
-	w->standing = standing_map(fd, m->workers, e);
-	if (w->standing)
-		standing_inherit(w->standing, w->index, worker_today(w, now_s), now_s);
-	return w->standing != NULL;
-}
-
-static bool open_counters(struct worker *w, const struct ipc_message *m, int fd, struct err *e)
-{
-	struct counters *all = map_shared(fd, m->workers * sizeof *all, e);
-
-	if (!all)
-		return false;
-	w->all_counters = all;
-	w->counters = &all[w->index];
-	counters_begin(w->counters);
-	w->lost_before = count_get(&w->counters->lost);
-	return true;
-}
-
-static bool open_crowd(struct worker *w, int fd, struct err *e)
-{
-	size_t size = crowd_size(w->workers);
-	void *p = map_shared(fd, size, e);
-
-	w->crowd = p ? crowd_open(p, size, w->workers, w->index, e) : NULL;
-	return w->crowd != NULL;
-}
-
-static bool open_identity(struct worker *w, const struct bundle *b, int fd, struct err *e)
-{
-	struct identity_options o = {.loop = w->loop,
-		.cache_ms = (unsigned)b->settings->remember_ms,
-		.may_hash = decide_may_hash};
-
-	o.cache = map_shared(fd, identity_cache_size(), e);
-	memcpy(o.key, b->login_key, sizeof o.key);
-	w->identity = o.cache ? identity_new(&o, e) : NULL;
-	explicit_bzero(o.key, sizeof o.key);
-	return w->identity != NULL;
-}
-
-/* The journal first, then what a predecessor left, then the world. */
-static bool open_journal(struct worker *w, int dir, int outbox, struct err *e)
-{
-	const struct settings *s = w->bundle->settings;
-	struct journal_before before;
-	struct journal_options o = {.dir = dir,
-		.sync = s->sync_disk ? JOURNAL_SYNC_DISK : JOURNAL_SYNC_PROCESS,
-		.node = s->node,
-		.day = mark_day,
-		.day_arg = w};
-	size_t left;
-
-	o.outbox = w->outbox = outbox_open(outbox, e);
-	w->journal = w->outbox ? journal_open(&o, &before, e) : NULL;
-	if (!w->journal)
-		return false;
-	if (before.any && !before.clean)
-		log_warn("journal",
-			"the chain before ended without a stop mark: %llu bytes of a torn record "
-			"cut off",
-			(unsigned long long)before.cut_bytes);
-	if (before.kept || before.damaged)
-		log_warn("journal", "%llu records from the outbox of the worker before%s",
-			(unsigned long long)before.kept,
-			before.damaged ? "; the rest of it is unreadable" : "");
-	left = usage_inherit(w->usage, w->journal, dir, usage_day, w);
-	if (left)
-		log_info(
-			"journal", "%zu open figures of the worker before were written down", left);
-	journal_hand_over(w->journal);
-	return true;
-}
-
-static bool set_up(
-	struct worker *w, const struct ipc_message *m, const int *fds, size_t n, struct err *e)
-{
-	if (m->type != IPC_SETUP || n != SETUP_FDS + m->n_listen)
-		return err_set(e, "the master's set-up message is malformed");
-	struct sandbox box = {.uid = m->uid, .gid = m->gid, .folder = fds[3]};
-
-	w->index = m->index;
-	w->workers = m->workers;
-	descriptors_plan();
-	w->loop = loop_new();
-	w->rejudge = w->loop ? rejudge_new(w) : NULL;
-	w->digest = digest_new();
-	w->pseudonyms = pseudonyms_new();
-	w->hello = hello_new();
-	w->tls_shared = tls_shared_new();
-	w->scratch = aligned_alloc(FLOW_ALIGN, FLOW_BUFFER);
-	w->pipes.most = descriptors_pipes();
-	w->spares = w->loop ? spares_new(w->loop, descriptors_spares()) : NULL;
-	w->listener = calloc(m->n_listen, sizeof *w->listener);
-	if (!w->rejudge || !w->digest || !w->pseudonyms || !w->hello || !w->tls_shared ||
-		!w->scratch || !w->spares || !w->listener)
-		return err_set(e, "out of memory");
-	/* libraries have read their configuration; what is hostile is still to come */
-	if (!open_usage(w, m, fds[1], e) || !sandbox_enter(&box, e))
-		return false;
-	for (; w->n_listeners < m->n_listen; w->n_listeners++)
-		if (!listener_start(
-			    &w->listener[w->n_listeners], w, fds[SETUP_FDS + w->n_listeners]))
-			return err_set(e, "a listening socket cannot be used");
-	if (!prepare(w, fds[0], m->generation, e) || !open_identity(w, w->next.bundle, fds[2], e))
-		return false;
-	put_in_force(w);
-	for (size_t i = 0, at; i < w->n_listeners; i++) {
-		const struct settings_listen *l = listen_setting(w, i, w->bundle->settings, &at);
-
-		if (l)
-			w->listener[i].balancers = l->balancers;
-	}
-	log_json(w->bundle->settings->log_json);
-	w->observe_until_ms = m->observe_until_ms;
-	w->metrics = w->bundle->settings->metrics;
-	return open_standing(w, m, fds[5], e) && open_counters(w, m, fds[4], e) &&
-	       open_crowd(w, fds[6], e) && open_journal(w, fds[3], fds[7], e);
-}
 
 static void set_events(struct worker *w)
 {
@@ -616,7 +339,7 @@ static void finish(struct worker *w)
 	for (size_t i = 0; i < w->n_listeners; i++)
 		tls_server_free(w->listener[i].tls);
 	journal_hand_over(w->journal);
-	usage_tick(w->usage, w->journal, clock_wall_ms(), true, usage_day, w);
+	usage_tick(w->usage, w->journal, clock_wall_ms(), true, worker_usage_day, w);
 	journal_close(w->journal, true);
 	outbox_close(w->outbox);
 	identity_free(w->identity);
@@ -632,7 +355,7 @@ static void finish(struct worker *w)
 	spares_free(w->spares);
 	pseudonyms_free(w->pseudonyms);
 	digest_free(w->digest);
-	drop_next(w);
+	worker_drop_next(w);
 	bundle_unref(w->bundle);
 	conn_free_pool(w);
 	free(w->scratch);
@@ -657,7 +380,7 @@ int worker_main(void)
 		return 1;
 	snprintf(who, sizeof who, "worker %u", m.index);
 	log_open(who, LOG_LEVEL_INFO);
-	if (!set_up(w, &m, fds, n, &e)) {
+	if (!worker_set_up(w, &m, fds, n, &e)) {
 		log_error("start", "%s", e.text);
 		answer(w, IPC_FAILED, m.generation, e.text);
 		return 1;
