@@ -11,7 +11,7 @@
 enum vote { VOTE_NONE, VOTE_AWAITED, VOTE_FINE };
 
 struct child {
-	const char *role; /* "worker", "shipper": the program's first argument */
+	const char *role; /* "worker", "shipper", "heir": the program's first argument */
 	unsigned index;
 	pid_t pid; /* 0: not running */
 	int fd;	   /* master's end, non-blocking; -1 when not running */

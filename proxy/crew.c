@@ -1,14 +1,20 @@
 /* The master's children: started, heard, buried and started again. */
 #include "master_state.h"
 
+#include "clock.h"
+#include "heir.h"
 #include "log.h"
 #include "notify.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#define INHERIT_MS 10000
 
 bool crew_is_shipper(const struct child *c)
 {
@@ -191,6 +197,52 @@ unsigned crew_workers_alive(const struct master *m)
 	for (unsigned i = 0; i < m->workers; i++)
 		n += m->children[i].pid != 0;
 	return n;
+}
+
+/* Its end closes its side of the socket; it says nothing before. */
+static bool ended(const struct child *c, uint64_t until_ms)
+{
+	struct pollfd p = {.fd = c->fd, .events = POLLIN};
+	uint64_t now;
+	int got;
+
+	do {
+		now = clock_mono_ms();
+		got = now < until_ms ? poll(&p, 1, (int)(until_ms - now)) : 0;
+	} while (got < 0 && errno == EINTR);
+	return got == 1;
+}
+
+static bool ended_well(const struct child *c)
+{
+	int status;
+
+	if (!ended(c, clock_mono_ms() + INHERIT_MS)) {
+		log_error("start", "what worker %u left could not be journalled within %d s",
+			c->index, INHERIT_MS / 1000);
+		kill(c->pid, SIGKILL);
+	}
+	return waitpid(c->pid, &status, 0) == c->pid && WIFEXITED(status) &&
+	       WEXITSTATUS(status) == 0;
+}
+
+bool crew_inherit(struct master *m, unsigned index, int folder, int outbox)
+{
+	struct child heir = {.role = "heir", .index = index, .fd = -1};
+	struct ipc_message setup = {
+		.type = IPC_SETUP, .index = index, .uid = m->uid, .gid = m->gid};
+	const int fds[HEIR_FDS] = {
+		[HEIR_BUNDLE] = m->bundle_fd, [HEIR_FOLDER] = folder, [HEIR_OUTBOX] = outbox};
+	struct err e;
+	bool started = outbox_mend(outbox, &e) && child_start(&heir, &setup, fds, HEIR_FDS, &e);
+
+	if (!started)
+		log_error("start", "%s", e.text);
+	if (!heir.pid)
+		return false;
+	started = ended_well(&heir) && started;
+	child_gone(&heir);
+	return started;
 }
 
 void crew_plan(struct master *m)

@@ -1,6 +1,7 @@
 /* stile-proxy: the command line, and which process this is. */
 #include "check.h"
 #include "ctl.h"
+#include "heir.h"
 #include "master.h"
 #include "shipping.h"
 #include "worker.h"
@@ -41,6 +42,8 @@ int main(int argc, char **argv)
 		return worker_main();
 	if (argc == 2 && strcmp(argv[1], "shipper") == 0)
 		return shipping_main();
+	if (argc == 2 && strcmp(argv[1], "heir") == 0)
+		return heir_main();
 	if (argc >= 2 && strcmp(argv[1], "ctl") == 0)
 		return ctl_main(argc - 1, argv + 1);
 	for (int i = 1; i < argc; i++) {

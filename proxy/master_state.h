@@ -37,7 +37,7 @@ struct master {
 	int root_fd, usage_fd, logins_fd, standing_fd, crowd_fd;
 	int folders[USAGE_WORKERS_MAX], shipper_folder, own_folder;
 	int outboxes[USAGE_WORKERS_MAX]; /* of workers' journals */
-	uint64_t boot; /* of the usage memory */
+	uint64_t boot;			 /* of the usage memory */
 	int sockets[USAGE_WORKERS_MAX][SETTINGS_LISTEN];
 	unsigned workers;
 	struct standing *standing;
@@ -83,6 +83,9 @@ bool crew_start(struct master *m, struct child *c);
 void crew_reap(struct master *m);
 void crew_tell(const struct child *c, enum ipc_type type);
 unsigned crew_workers_alive(const struct master *m);
+/* Has a process journal what is in the outbox of a worker that there is no longer, and waits for
+ * its end, some seconds at most. False: it is still there, and the log says why. */
+bool crew_inherit(struct master *m, unsigned index, int folder, int outbox);
 
 /* Reads all files; what is wrong goes to *p and to the log. */
 bool reload_load(struct master *m, int *fd, int *shipper, struct bundle **out, struct problems *p);

@@ -197,18 +197,43 @@ static bool open_usage(struct master *m, struct err *e)
 	return true;
 }
 
-/* Nobody journals what is in the outboxes of workers that there are no longer. */
-static void warn_outboxes(unsigned workers, const char *control)
+/* The outbox goes with what was in it. Without that nothing is lost: it stays for the next start.
+ */
+static void inherit(struct master *m, unsigned index, const char *path)
+{
+	struct err e = {""};
+	char name[16];
+	int outbox = outbox_make(path, &e), folder = -1;
+
+	snprintf(name, sizeof name, "%u", index);
+	if (outbox >= 0)
+		folder = open_folder(m->bundle->settings->journal, name, &e);
+	if (folder < 0)
+		log_error("start", "%s", e.text);
+	if (folder >= 0 && geteuid() == 0 && !give_folder(m, folder, 0, &e))
+		log_error("start", "%s", e.text);
+	if (folder >= 0 && crew_inherit(m, index, folder, outbox))
+		unlink(path);
+	else
+		log_warn("start",
+			"%s still holds records of a worker that there was: the next start tries "
+			"again, one with workers = %u journals them, too",
+			path, index + 1);
+	if (folder >= 0)
+		close(folder);
+	if (outbox >= 0)
+		close(outbox);
+}
+
+/* Workers that there are no longer have no successor. */
+static void inherit_outboxes(struct master *m, const char *control)
 {
 	char path[SETTINGS_PATH_MAX + 32];
 
-	for (unsigned i = workers; *control && i < USAGE_WORKERS_MAX; i++) {
+	for (unsigned i = m->workers; *control && i < USAGE_WORKERS_MAX; i++) {
 		snprintf(path, sizeof path, "%s.outbox-%u", control, i);
 		if (outbox_holds(path))
-			log_warn("start",
-				"%s holds records of a worker that there was: a start with "
-				"workers = %u journals them",
-				path, i + 1);
+			inherit(m, i, path);
 	}
 }
 
@@ -225,7 +250,7 @@ static bool open_outboxes(struct master *m, struct err *e)
 		if (m->outboxes[i] < 0)
 			return false;
 	}
-	warn_outboxes(m->workers, control);
+	inherit_outboxes(m, control);
 	return true;
 }
 

@@ -3,6 +3,7 @@ stile knows of it."""
 import contextlib
 import errno
 import os
+import re
 import shutil
 import time
 
@@ -153,20 +154,55 @@ def test_all_is_killed_while_writes_hang(house):
         for pid in [p for ps in house.stile.children().values() for p in ps] + [house.stile.p.pid]:
             os.kill(pid, signal.SIGKILL)
         house.stile.p.wait(20)
-    outbox, other = (house.stile.d / f"stile.sock.outbox-{i}" for i in range(2))
-    shutil.copy(outbox, other)  # as of a second worker
     house.stile.start()
     assert "from the outbox of the worker before" in house.stile.said()
-    assert f"{other} holds records of a worker that there was" in house.stile.said()
     assert house.get("news.example", user="ben") == 200
     house.stile.stop()
     ids = [r["id"] for r in accesses(house)]
     assert len(set(ids)) == len(ids) == 13
     assert [r for r in house.stile.journal_records() if "records from its outbox follow" in (r.get("text") or "")]
-    house.stile.config.write_text(house.stile.config.read_text().replace("workers = 1;", "workers = 2;"))
+
+
+def orphans(house, n):
+    """All is killed with n accesses in the outbox of a second worker, of which the next start knows nothing. Returns that outbox."""
+    with given_while_writes_hang(house, n):
+        for pid in [p for ps in house.stile.children().values() for p in ps] + [house.stile.p.pid]:
+            os.kill(pid, signal.SIGKILL)
+        house.stile.p.wait(20)
+    outbox, other = (house.stile.d / f"stile.sock.outbox-{i}" for i in range(2))
+    outbox.rename(other)
+    return other
+
+
+def test_a_start_with_fewer_workers_journals_what_the_others_left(house):
+    other = orphans(house, 12)
+    house.stile.start()
+    n, = re.findall(r"(\d+) records from the outbox of a worker that there was", house.stile.said())
+    assert int(n) >= 12
+    assert not other.exists()
+    assert house.get("news.example", user="ben") == 200
+    house.stile.stop()
+    ids = [r["id"] for r in accesses(house)]
+    assert len(set(ids)) == len(ids) == 13
     house.stile.start()
     house.stile.stop()
-    assert len(accesses(house)) == 13 + 12
+    assert len(accesses(house)) == 13
+
+
+def test_what_fewer_workers_cannot_journal_stays_for_the_next_start(house):
+    other = orphans(house, 12)
+    folder = house.stile.journal / "1"
+    folder.rmdir() if folder.exists() else None
+    folder.write_text("in the way")
+    house.stile.start()
+    assert f"{other} still holds records of a worker that there was" in house.stile.said()
+    assert house.get("news.example", user="ben") == 200  # and all the same it serves
+    house.stile.stop()
+    assert other.exists() and len(accesses(house)) == 1
+    folder.unlink()
+    house.stile.start()
+    house.stile.stop()
+    assert not other.exists() and len(accesses(house)) == 13
 
 
 def test_a_stop_leaves_nothing_of_a_worker_that_has_just_died(house):
