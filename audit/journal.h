@@ -77,7 +77,7 @@ struct journal_ticket *journal_add(
  * while writing fails, it stays in the outbox until that works again. False: nothing was added, for
  * want of an outbox, of room in it or of memory, or because the setting promises a disk. */
 bool journal_keep(struct journal *j, struct span body);
-/* The outbox fills: the next hand-over should not wait. */
+/* The outbox fills: the next hand-over should not wait. Not while writing fails. */
 bool journal_pressed(const struct journal *j);
 /* done will not be called any more; the record is written all the same. */
 void journal_forget(struct journal_ticket *t);

@@ -5,8 +5,6 @@
 #include "log.h"
 #include "schema.h"
 
-#include <stdio.h>
-
 #define STEP_MS	    100 /* reading from the disk in one step */
 #define READERS_MAX 64	/* open segments of dead chains; each has its buffer */
 

@@ -7,7 +7,8 @@
 #include "descriptors.h"
 
 #include <errno.h>
-#include <netinet/tcp.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -84,6 +85,43 @@ static int socket_error(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &n) == 0 ? error : errno;
 }
 
+/* Ports whose servers greet before the client has said a word. */
+static bool greets(uint16_t port)
+{
+	static const uint16_t ports[] = {
+		21, 22, 23, 25, 110, 119, 143, 587, 873, 2222, 2525, 3306, 4190, 5900};
+
+	for (size_t i = 0; i < sizeof ports / sizeof *ports; i++)
+		if (ports[i] == port)
+			return true;
+	return false;
+}
+
+/* No delay for small segments; and the handshake's last segment, an empty acknowledgement, is
+ * saved: the first bytes acknowledge as well (RFC 9293 3.5 lets the third segment carry data), and
+ * where none come, the kernel sends it 0.2 s later. A server that greets waits for it, so it is not
+ * saved for those. That it cannot be is no error. */
+static bool prepare(int fd, uint16_t port)
+{
+	static const int on = 1, off = 0;
+
+	if (!greets(port))
+		setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &off, sizeof off);
+	return setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0;
+}
+
+/* A server whose window is shut, as that of a SYN proxy is until it has the acknowledgement, gets
+ * it now: no first bytes could bring it. */
+static void open_window(int fd)
+{
+	static const int on = 1;
+	struct tcp_info info = {.tcpi_snd_wnd = 1}; /* older kernels do not tell */
+	socklen_t n = sizeof info;
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) == 0 && info.tcpi_snd_wnd == 0)
+		setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
+}
+
 static void on_attempt(int fd, short what, void *arg)
 {
 	struct attempt *a = arg;
@@ -95,6 +133,7 @@ static void on_attempt(int fd, short what, void *arg)
 	/* a failure is told as a hang-up, too */
 	error = what & LOOP_HANGUP ? socket_error(fd) : 0;
 	if (!error) {
+		open_window(fd);
 		finish(d, a, what, 0);
 		return;
 	}
@@ -123,30 +162,6 @@ static void on_deadline(int fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	finish(d, NULL, 0, ETIMEDOUT);
-}
-
-/* Ports whose servers greet before the client has said a word. */
-static bool greets(uint16_t port)
-{
-	static const uint16_t ports[] = {21, 22, 23, 25, 110, 119, 143, 587};
-
-	for (size_t i = 0; i < sizeof ports / sizeof *ports; i++)
-		if (ports[i] == port)
-			return true;
-	return false;
-}
-
-/* No delay for small segments; and the handshake's last segment, an empty acknowledgement, is
- * saved: the first bytes acknowledge as well (RFC 9293 3.5 lets the third segment carry data), and
- * where none come, the kernel sends it 0.2 s later. A server that greets waits for it, so it is not
- * saved for those. That it cannot be is no error. */
-static bool prepare(int fd, uint16_t port)
-{
-	static const int on = 1, off = 0;
-
-	if (!greets(port))
-		setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &off, sizeof off);
-	return setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0;
 }
 
 /* errno, or 0 when the attempt is under way. An immediate success is told by the watch as well. */

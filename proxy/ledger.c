@@ -339,6 +339,7 @@ enum step ledger_recorded(struct conn *c)
 	return unrecorded(c);
 }
 
+/* Its record may still come, so what becomes of it has an end in any case. */
 enum step ledger_late(struct conn *c)
 {
 	journal_forget(c->rq->ticket);

@@ -8,7 +8,7 @@ SYSTEM = set("""assert.h ctype.h dirent.h errno.h fcntl.h getopt.h grp.h inttype
 stdalign.h stdarg.h stdatomic.h stdbool.h stddef.h stdint.h stdio.h stdlib.h string.h strings.h termios.h time.h unistd.h threads.h
 arpa/inet.h ifaddrs.h netdb.h netinet/in.h netinet/tcp.h sys/epoll.h sys/eventfd.h sys/file.h sys/fsuid.h sys/ioctl.h sys/mman.h sys/prctl.h sys/queue.h sys/random.h
 sys/resource.h sys/socket.h sys/stat.h sys/statvfs.h sys/syscall.h sys/time.h sys/timerfd.h sys/types.h sys/uio.h sys/un.h sys/vfs.h sys/wait.h
-linux/capability.h linux/limits.h linux/magic.h langinfo.h stdnoreturn.h""".split())
+linux/capability.h linux/limits.h linux/magic.h linux/tcp.h langinfo.h stdnoreturn.h""".split())
 
 
 def sources():

@@ -49,6 +49,7 @@ def test_shared_memory_keeps_its_size(folder, started):
         assert seals & fcntl.F_SEAL_SHRINK and seals & fcntl.F_SEAL_SEAL, name
 
 
+@confined
 def test_another_account_does_all_the_work(folder, started):
     """Records, shipping by name, logins, reloads, a new log, a killed worker, a second start as root."""
     nobody = pwd.getpwnam("nobody")

@@ -419,6 +419,7 @@ static void a_disk_that_fails_long_costs_only_what_has_no_room(void **state)
 	journal_close(j, true);
 	read_story("long", &s, 0);
 	assert_int_equal(s.records, kept);
+	assert_int_equal(s.backward, 0);
 	for (size_t k = 0; k < s.n_got; k++)
 		assert_in_range(s.got[k], 0, 1);
 	assert_int_equal(s.lost, asked);
