@@ -1,7 +1,7 @@
 /*
  * Connecting to one of several judged addresses: Happy Eyeballs (RFC 8305 5): the next attempt
  * starts 250 ms after the last one or as soon as it failed; the first to connect wins, the others
- * are closed.
+ * are closed. The server may hear of it with the first bytes only, or 0.2 s later where none come.
  */
 #ifndef STILE_DIAL_H
 #define STILE_DIAL_H
