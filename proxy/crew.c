@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define INHERIT_MS 10000
+#define KILLED_MS 1000 /* a heir that was killed is waited for */
 
 bool crew_is_shipper(const struct child *c)
 {
@@ -213,20 +213,24 @@ static bool ended(const struct child *c, uint64_t until_ms)
 	return got == 1;
 }
 
-static bool ended_well(const struct child *c)
+/* Even killed it may stay, in a disk that hangs: then nobody waits for it. */
+static bool ended_well(const struct child *c, uint64_t until_ms)
 {
 	int status;
 
-	if (!ended(c, clock_mono_ms() + INHERIT_MS)) {
-		log_error("start", "what worker %u left could not be journalled within %d s",
-			c->index, INHERIT_MS / 1000);
-		kill(c->pid, SIGKILL);
-	}
-	return waitpid(c->pid, &status, 0) == c->pid && WIFEXITED(status) &&
-	       WEXITSTATUS(status) == 0;
+	if (ended(c, until_ms))
+		return waitpid(c->pid, &status, 0) == c->pid && WIFEXITED(status) &&
+		       WEXITSTATUS(status) == 0;
+	log_error("start",
+		"what worker %u left is not journalled yet, and the start waits no longer",
+		c->index);
+	kill(c->pid, SIGKILL);
+	if (ended(c, clock_mono_ms() + KILLED_MS))
+		waitpid(c->pid, NULL, 0);
+	return false;
 }
 
-bool crew_inherit(struct master *m, unsigned index, int folder, int outbox)
+bool crew_inherit(struct master *m, unsigned index, int folder, int outbox, uint64_t until_ms)
 {
 	struct child heir = {.role = "heir", .index = index, .fd = -1};
 	struct ipc_message setup = {
@@ -240,7 +244,7 @@ bool crew_inherit(struct master *m, unsigned index, int folder, int outbox)
 		log_error("start", "%s", e.text);
 	if (!heir.pid)
 		return false;
-	started = ended_well(&heir) && started;
+	started = ended_well(&heir, until_ms) && started;
 	child_gone(&heir);
 	return started;
 }

@@ -100,7 +100,7 @@ static bool greets(uint16_t port)
 /* No delay for small segments; and the handshake's last segment, an empty acknowledgement, is
  * saved: the first bytes acknowledge as well (RFC 9293 3.5 lets the third segment carry data), and
  * where none come, the kernel sends it 0.2 s later. A server that greets waits for it, so it is not
- * saved for those. That it cannot be is no error. */
+ * saved for those. A kernel that cannot save it is no error. */
 static bool prepare(int fd, uint16_t port)
 {
 	static const int on = 1, off = 0;

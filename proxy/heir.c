@@ -18,14 +18,14 @@ static const char *day_of(void *arg, int64_t wall_ms, char out[11])
 	return out;
 }
 
-static bool inherit(const struct bundle *b, int folder, struct outbox *outbox, struct err *e)
+static bool inherit(struct bundle *b, int folder, struct outbox *outbox, struct err *e)
 {
 	struct journal_before before;
 	struct journal_options o = {.dir = folder,
 		.outbox = outbox,
 		.node = b->settings->node,
 		.day = day_of,
-		.day_arg = (void *)(uintptr_t)b};
+		.day_arg = b};
 	struct journal *j = journal_open(&o, &before, e);
 
 	if (!j)

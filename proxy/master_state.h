@@ -84,8 +84,8 @@ void crew_reap(struct master *m);
 void crew_tell(const struct child *c, enum ipc_type type);
 unsigned crew_workers_alive(const struct master *m);
 /* Has a process journal what is in the outbox of a worker that there is no longer, and waits for
- * its end, some seconds at most. False: it is still there, and the log says why. */
-bool crew_inherit(struct master *m, unsigned index, int folder, int outbox);
+ * its end until then (monotonic). False: it is still there, and the log says why. */
+bool crew_inherit(struct master *m, unsigned index, int folder, int outbox, uint64_t until_ms);
 
 /* Reads all files; what is wrong goes to *p and to the log. */
 bool reload_load(struct master *m, int *fd, int *shipper, struct bundle **out, struct problems *p);

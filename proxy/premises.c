@@ -1,6 +1,7 @@
 /* What must outlive a worker: the journal's folders, listening sockets, shared memory. */
 #include "master_state.h"
 
+#include "clock.h"
 #include "crowd.h"
 #include "file.h"
 #include "listener.h"
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #define USUAL_ACCOUNT "stile" /* the packages make it */
+#define INHERIT_MS    10000   /* a start waits for heirs */
 
 static int open_folder(const char *root, const char *name, struct err *e)
 {
@@ -199,7 +201,7 @@ static bool open_usage(struct master *m, struct err *e)
 
 /* The outbox goes with what was in it. Without that nothing is lost: it stays for the next start.
  */
-static void inherit(struct master *m, unsigned index, const char *path)
+static void inherit(struct master *m, unsigned index, const char *path, uint64_t until_ms)
 {
 	struct err e = {""};
 	char name[16];
@@ -212,7 +214,7 @@ static void inherit(struct master *m, unsigned index, const char *path)
 		log_error("start", "%s", e.text);
 	if (folder >= 0 && geteuid() == 0 && !give_folder(m, folder, 0, &e))
 		log_error("start", "%s", e.text);
-	if (folder >= 0 && crew_inherit(m, index, folder, outbox))
+	if (folder >= 0 && crew_inherit(m, index, folder, outbox, until_ms))
 		unlink(path);
 	else
 		log_warn("start",
@@ -228,12 +230,13 @@ static void inherit(struct master *m, unsigned index, const char *path)
 /* Workers that there are no longer have no successor. */
 static void inherit_outboxes(struct master *m, const char *control)
 {
+	const uint64_t until_ms = clock_mono_ms() + INHERIT_MS;
 	char path[SETTINGS_PATH_MAX + 32];
 
 	for (unsigned i = m->workers; *control && i < USAGE_WORKERS_MAX; i++) {
 		snprintf(path, sizeof path, "%s.outbox-%u", control, i);
 		if (outbox_holds(path))
-			inherit(m, i, path);
+			inherit(m, i, path, until_ms);
 	}
 }
 

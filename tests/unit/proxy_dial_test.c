@@ -228,7 +228,8 @@ static void who_says_nothing_is_acknowledged_soon(void **state)
 
 static void servers_that_greet_are_acknowledged_at_once(void **state)
 {
-	static const uint16_t greet[] = {25, 21, 143, 110, 119, 587, 22, 23};
+	static const uint16_t greet[] = {
+		25, 21, 143, 110, 119, 587, 22, 23, 873, 2222, 2525, 3306, 4190, 5900};
 	struct addr v[] = {at("127.0.0.77")};
 	unsigned seen = 0;
 
